@@ -1,0 +1,206 @@
+//! Writing tagged values in one pass.
+
+use super::{CONTAINER_HEADER, Tag, Value};
+
+/// Appends encoded values to a buffer, usually the heap of a batch.
+///
+/// Containers are opened and closed; their length and count are patched when they close, so nothing is built beforehand:
+///
+/// ```
+/// # use millrace_api::{Value, Writer};
+/// let mut bytes = Vec::new();
+/// let mut writer = Writer::new(&mut bytes);
+/// let order = writer.begin_map();
+/// writer.str("orderId");
+/// writer.int64(7);
+/// writer.end(order, 1);
+/// assert_eq!(Value::of(&bytes).get("orderId").and_then(Value::as_i64), Some(7));
+/// ```
+pub struct Writer<'b> {
+    out: &'b mut Vec<u8>,
+}
+
+/// An open container; give it back to [`Writer::end`].
+#[must_use = "a container must be closed with Writer::end"]
+#[derive(Debug)]
+pub struct Open {
+    at: usize,
+}
+
+impl<'b> Writer<'b> {
+    /// A writer that appends to `out`.
+    pub fn new(out: &'b mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
+    /// Bytes in the buffer so far; with [`Writer::truncate`] it undoes a failed value.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Drops everything after `position`.
+    pub fn truncate(&mut self, position: usize) {
+        self.out.truncate(position);
+    }
+
+    /// Null.
+    #[inline]
+    pub fn null(&mut self) {
+        self.out.push(Tag::Null as u8);
+    }
+
+    /// A boolean.
+    #[inline]
+    pub fn bool(&mut self, value: bool) {
+        self.out.push(if value { Tag::True } else { Tag::False } as u8);
+    }
+
+    /// An 8-bit integer.
+    pub fn int8(&mut self, value: i8) {
+        self.tagged(Tag::Int8, &value.to_le_bytes());
+    }
+
+    /// A 16-bit integer.
+    pub fn int16(&mut self, value: i16) {
+        self.tagged(Tag::Int16, &value.to_le_bytes());
+    }
+
+    /// A 32-bit integer.
+    pub fn int32(&mut self, value: i32) {
+        self.tagged(Tag::Int32, &value.to_le_bytes());
+    }
+
+    /// A 64-bit integer.
+    #[inline]
+    pub fn int64(&mut self, value: i64) {
+        self.tagged(Tag::Int64, &value.to_le_bytes());
+    }
+
+    /// A single.
+    pub fn float32(&mut self, value: f32) {
+        self.tagged(Tag::Float32, &value.to_le_bytes());
+    }
+
+    /// A double.
+    #[inline]
+    pub fn float64(&mut self, value: f64) {
+        self.tagged(Tag::Float64, &value.to_le_bytes());
+    }
+
+    /// Text.
+    #[inline]
+    pub fn str(&mut self, value: &str) {
+        self.prefixed(Tag::String, value.as_bytes());
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.prefixed(Tag::Bytes, value);
+    }
+
+    /// A decimal from its scale and unscaled big-endian two's complement; see [`Writer::decimal_i128`].
+    pub fn decimal(&mut self, scale: i32, unscaled: &[u8]) {
+        self.out.push(Tag::Decimal as u8);
+        self.out.extend_from_slice(&length(unscaled.len() + 4));
+        self.out.extend_from_slice(&scale.to_le_bytes());
+        self.out.extend_from_slice(unscaled);
+    }
+
+    /// A decimal whose unscaled value fits 128 bits, in the shortest form (as `BigInteger.toByteArray`).
+    pub fn decimal_i128(&mut self, scale: i32, unscaled: i128) {
+        let bytes = unscaled.to_be_bytes();
+        let mut start = 0;
+        while start < 15 {
+            let redundant = if bytes[start] == 0 {
+                bytes[start + 1] < 0x80
+            } else {
+                bytes[start] == 0xff && bytes[start + 1] >= 0x80
+            };
+            if !redundant {
+                break;
+            }
+            start += 1;
+        }
+        self.decimal(scale, &bytes[start..]);
+    }
+
+    /// Days since the epoch.
+    pub fn date(&mut self, days: i32) {
+        self.tagged(Tag::Date, &days.to_le_bytes());
+    }
+
+    /// Milliseconds since midnight.
+    pub fn time(&mut self, millis: i32) {
+        self.tagged(Tag::Time, &millis.to_le_bytes());
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn timestamp(&mut self, millis: i64) {
+        self.tagged(Tag::Timestamp, &millis.to_le_bytes());
+    }
+
+    /// A value as it is.
+    #[inline]
+    pub fn value(&mut self, value: Value<'_>) {
+        self.out.extend_from_slice(value.bytes());
+    }
+
+    /// Encoded values as they are, for instance most of the body of a container that is being changed.
+    #[inline]
+    pub fn raw(&mut self, encoded: &[u8]) {
+        self.out.extend_from_slice(encoded);
+    }
+
+    /// Opens an array; then its elements.
+    pub fn begin_array(&mut self) -> Open {
+        self.begin(Tag::Array)
+    }
+
+    /// Opens a map; then key and value in turn.
+    #[inline]
+    pub fn begin_map(&mut self) -> Open {
+        self.begin(Tag::Map)
+    }
+
+    /// Opens a struct; then its fields in the order of its schema.
+    pub fn begin_struct(&mut self) -> Open {
+        self.begin(Tag::Struct)
+    }
+
+    /// Closes a container with `count` elements, entries or fields.
+    #[inline]
+    pub fn end(&mut self, open: Open, count: usize) {
+        let body = self.out.len().saturating_sub(open.at + 5);
+        if let Some(header) = self.out.get_mut(open.at + 1..open.at + CONTAINER_HEADER) {
+            header[..4].copy_from_slice(&length(body));
+            header[4..].copy_from_slice(&length(count));
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, tag: Tag) -> Open {
+        let at = self.out.len();
+        self.out.extend_from_slice(&[tag as u8, 0, 0, 0, 0, 0, 0, 0, 0]);
+        Open { at }
+    }
+
+    #[inline]
+    fn tagged(&mut self, tag: Tag, payload: &[u8]) {
+        self.out.push(tag as u8);
+        self.out.extend_from_slice(payload);
+    }
+
+    #[inline]
+    fn prefixed(&mut self, tag: Tag, payload: &[u8]) {
+        self.out.push(tag as u8);
+        self.out.extend_from_slice(&length(payload.len()));
+        self.out.extend_from_slice(payload);
+    }
+}
+
+/// A length as it is stored. Batches refuse to grow past [`crate::batch::MAX_HEAP`], far below `u32::MAX`.
+#[inline]
+fn length(n: usize) -> [u8; 4] {
+    u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes()
+}
