@@ -47,7 +47,7 @@ postgres_run() {
   # After a kill: while init has not reaped the old server, its number looks like a server at work on this data.
   pid=$(head -n 1 "$RUN_DIR/postgres/data/db/postmaster.pid" 2>/dev/null || echo none)
   for ((i = 0; i < 200; i++)); do
-    [ -e "/proc/$pid" ] && [ -z "$(start_time "$pid")" ] || break
+    if [ ! -e "/proc/$pid" ] || [ -n "$(start_time "$pid")" ]; then break; fi
     sleep 0.05
   done
   launch postgres 1 "${AS[@]}" "$(postgres_bin)/postgres" -D "$(readlink -f "$RUN_DIR/postgres/data")/db"
