@@ -1,1 +1,15 @@
-//! millrace-core
+//! Worker, herder, tasks, offsets, errors and metrics. Decisions are pure functions; storage is behind the log seam.
+
+pub mod config;
+pub mod convert;
+pub mod errors;
+pub mod herder;
+pub mod metrics;
+pub mod offsets;
+pub mod plugins;
+pub mod sink;
+pub mod source;
+pub mod task;
+pub mod time;
+pub mod worker;
+pub mod worker_config;

@@ -1,0 +1,20 @@
+-- Target tables of shopstream, for SQLite.
+CREATE TABLE IF NOT EXISTS transactions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  orderId TEXT NOT NULL UNIQUE,
+  customerId TEXT NOT NULL,
+  productId TEXT NOT NULL,
+  quantity INTEGER NOT NULL,
+  price DECIMAL(12,2) NOT NULL,
+  orderTime TEXT NOT NULL,
+  status TEXT NOT NULL,
+  createdAt TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS hourly_summary (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  hourWindow TEXT NOT NULL UNIQUE,
+  transactionCount BIGINT NOT NULL,
+  createdAt TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updatedAt TEXT
+);

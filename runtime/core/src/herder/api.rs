@@ -1,0 +1,167 @@
+//! What the REST API and the CLI ask of a herder, and the shapes it answers with.
+
+use async_trait::async_trait;
+use millrace_api::config::{ConfigKey, ConfigValue, Props};
+use millrace_api::{Error, Result};
+
+/// State of a connector or task (`AbstractStatus.State`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum State {
+    Unassigned,
+    Running,
+    Paused,
+    Stopped,
+    Failed,
+    Restarting,
+}
+
+impl State {
+    /// Name in REST answers and the status topic.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unassigned => "UNASSIGNED",
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Stopped => "STOPPED",
+            Self::Failed => "FAILED",
+            Self::Restarting => "RESTARTING",
+        }
+    }
+}
+
+/// What an operator wants of a connector (`TargetState`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum TargetState {
+    Started,
+    Paused,
+    Stopped,
+}
+
+impl TargetState {
+    /// Parses `initial_state`: RUNNING, PAUSED or STOPPED in any case.
+    #[must_use]
+    pub fn parse_initial(text: &str) -> Option<Self> {
+        match text.to_ascii_uppercase().as_str() {
+            "RUNNING" => Some(Self::Started),
+            "PAUSED" => Some(Self::Paused),
+            "STOPPED" => Some(Self::Stopped),
+            _ => None,
+        }
+    }
+}
+
+/// `GET /connectors/{c}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorInfo {
+    /// Name.
+    pub name: String,
+    /// Configuration, with `name`.
+    pub config: Props,
+    /// Numbers of its tasks.
+    pub tasks: Vec<i32>,
+    /// `source`, `sink` or `unknown`.
+    pub kind: &'static str,
+}
+
+/// State of one connector or task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// State.
+    pub state: State,
+    /// Host and port of the worker.
+    pub worker_id: String,
+    /// Version of the plugin, when it runs.
+    pub version: Option<String>,
+    /// Why it failed.
+    pub trace: Option<String>,
+}
+
+/// `GET /connectors/{c}/status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorStatus {
+    /// Name.
+    pub name: String,
+    /// State of the connector.
+    pub connector: Status,
+    /// State of each task, by number.
+    pub tasks: Vec<(i32, Status)>,
+    /// `source`, `sink` or `unknown`.
+    pub kind: &'static str,
+}
+
+/// `GET /connector-plugins`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginInfo {
+    /// Class name.
+    pub class: String,
+    /// `sink`, `source`, `converter`, `header_converter`, `transformation`, `predicate`.
+    pub kind: &'static str,
+    /// Version.
+    pub version: String,
+}
+
+/// `PUT /connector-plugins/{p}/config/validate`.
+#[derive(Debug, Clone)]
+pub struct ConfigInfos {
+    /// The plugin as it was named.
+    pub name: String,
+    /// Number of keys with errors.
+    pub error_count: usize,
+    /// Groups in order.
+    pub groups: Vec<String>,
+    /// Definition and value of each key.
+    pub configs: Vec<(ConfigKey, ConfigValue)>,
+}
+
+/// A herder: it owns the connectors of a worker or a cluster. No call waits for connector code; each answers from what is
+/// written down and lets the worker catch up.
+///
+/// Errors carry Kafka Connect's wording; kinds map to HTTP codes: `NotFound` 404, `Config` 400, `Conflict` 409, others 500.
+#[async_trait]
+pub trait Herder: Send + Sync {
+    /// Names, sorted.
+    async fn connectors(&self) -> Result<Vec<String>>;
+    /// Configuration and tasks of a connector.
+    async fn info(&self, name: &str) -> Result<ConnectorInfo>;
+    /// States of a connector and its tasks.
+    async fn status(&self, name: &str) -> Result<ConnectorStatus>;
+    /// Configuration of each task.
+    async fn task_configs(&self, name: &str) -> Result<Vec<Props>>;
+    /// Creates a connector (`replace` false: it must not exist) or replaces its configuration; whether it was created.
+    async fn put_config(
+        &self,
+        name: &str,
+        config: Props,
+        initial: Option<TargetState>,
+        replace: bool,
+    ) -> Result<(bool, ConnectorInfo)>;
+    /// Deletes a connector; its committed offsets stay.
+    async fn delete(&self, name: &str) -> Result<()>;
+    /// Pauses, resumes or stops.
+    async fn set_target(&self, name: &str, target: TargetState) -> Result<()>;
+    /// Restarts the connector and, when asked, its tasks (KIP-745); the planned states.
+    async fn restart(&self, name: &str, include_tasks: bool, only_failed: bool) -> Result<ConnectorStatus>;
+    /// Restarts one task.
+    async fn restart_task(&self, name: &str, task: i32) -> Result<()>;
+    /// Checks a configuration without using it.
+    async fn validate(&self, plugin: &str, config: Props) -> Result<ConfigInfos>;
+    /// Plugins: connectors only, or all.
+    fn plugins(&self, connectors_only: bool) -> Vec<PluginInfo>;
+    /// Keys of a plugin: its own first, then those every connector has.
+    fn plugin_config(&self, plugin: &str) -> Result<Vec<ConfigKey>>;
+    /// Identifies the log (`kafka_cluster_id`).
+    async fn cluster_id(&self) -> Result<String>;
+    /// Whether startup has finished.
+    fn ready(&self) -> bool;
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+/// "Connector X not found".
+#[must_use]
+pub fn not_found(name: &str) -> Error {
+    Error::new(millrace_api::ErrorKind::NotFound, format!("Connector {name} not found"))
+}

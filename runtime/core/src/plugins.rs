@@ -1,0 +1,166 @@
+//! The plugins of a worker: connectors, converters and components, found by any of their names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millrace_api::connector::{ConnectorPlugin, ConnectorType};
+use millrace_api::converter::ConverterPlugin;
+use millrace_api::transform::{ComponentKind, Components};
+use millrace_api::{Error, ErrorKind, Result};
+
+use crate::herder::PluginInfo;
+
+/// Everything a worker can run. Built once by `plugins.rs` of the binary.
+pub struct Plugins {
+    connectors: Vec<Arc<dyn ConnectorPlugin>>,
+    converters: Vec<Arc<dyn ConverterPlugin>>,
+    /// Transformations, predicates and aggregates.
+    pub components: Arc<dyn Components>,
+}
+
+impl Plugins {
+    /// The plugins of a worker.
+    #[must_use]
+    pub fn new(
+        connectors: Vec<Arc<dyn ConnectorPlugin>>,
+        converters: Vec<Box<dyn ConverterPlugin>>,
+        components: Arc<dyn Components>,
+    ) -> Self {
+        Self { connectors, converters: converters.into_iter().map(Arc::from).collect(), components }
+    }
+
+    /// The connector called `name`: by class, alias, or simple class name with or without `Connector`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] in Kafka Connect's wording, plus the nearest known class.
+    pub fn connector(&self, name: &str) -> Result<Arc<dyn ConnectorPlugin>> {
+        let names = |plugin: &Arc<dyn ConnectorPlugin>| answers_to(plugin.class(), plugin.aliases(), "Connector", name);
+        self.connectors.iter().find(|plugin| names(plugin)).cloned().ok_or_else(|| self.unknown_connector(name))
+    }
+
+    /// The converter called `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] naming the nearest known class.
+    pub fn converter(&self, name: &str) -> Result<Arc<dyn ConverterPlugin>> {
+        let names = |plugin: &Arc<dyn ConverterPlugin>| answers_to(plugin.class(), plugin.aliases(), "Converter", name);
+        self.converters.iter().find(|plugin| names(plugin)).cloned().ok_or_else(|| {
+            let nearest = nearest(name, self.converters.iter().map(|plugin| plugin.class()));
+            Error::config(format!("Class {name} could not be found.{}", hint(nearest)))
+        })
+    }
+
+    /// Connectors, or all plugins, by class name.
+    #[must_use]
+    pub fn list(&self, connectors_only: bool) -> Vec<PluginInfo> {
+        let mut found = BTreeMap::new();
+        let mut add = |class: &str, kind: &'static str, version: &str| {
+            let info = PluginInfo { class: class.to_owned(), kind, version: version.to_owned() };
+            found.insert((kind_order(kind), class.to_owned()), info);
+        };
+        for plugin in &self.connectors {
+            add(plugin.class(), plugin.kind().name(), plugin.version());
+        }
+        if !connectors_only {
+            for plugin in &self.converters {
+                add(plugin.class(), "converter", env!("CARGO_PKG_VERSION"));
+                add(plugin.class(), "header_converter", env!("CARGO_PKG_VERSION"));
+            }
+            for plugin in self.components.plugins() {
+                match plugin.kind {
+                    ComponentKind::Transformation => add(&plugin.class, "transformation", &plugin.version),
+                    ComponentKind::Predicate => add(&plugin.class, "predicate", &plugin.version),
+                    ComponentKind::Aggregate => add(&plugin.class, "aggregate", &plugin.version),
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    fn unknown_connector(&self, name: &str) -> Error {
+        let describe = |plugin: &Arc<dyn ConnectorPlugin>| {
+            let kind = match plugin.kind() {
+                ConnectorType::Source => "source",
+                ConnectorType::Sink => "sink",
+            };
+            let (class, version) = (plugin.class(), plugin.version());
+            format!(
+                "PluginDesc{{klass=class {class}, name='{class}', version='{version}', encodedVersion={version}, type={kind}, typeName='{kind}', location='classpath'}}"
+            )
+        };
+        let known = self.connectors.iter().map(describe).collect::<Vec<_>>().join(", ");
+        let nearest = nearest(name, self.connectors.iter().map(|plugin| plugin.class()));
+        Error::new(
+            ErrorKind::Config,
+            format!(
+                "Failed to find any class that implements Connector and which name matches {name}, available connectors are: {known}{}",
+                hint(nearest)
+            ),
+        )
+    }
+}
+
+fn kind_order(kind: &str) -> u8 {
+    match kind {
+        "sink" | "source" => 0,
+        "converter" => 1,
+        "header_converter" => 2,
+        "transformation" => 3,
+        _ => 4,
+    }
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|class| format!(" Did you mean {class}?")).unwrap_or_default()
+}
+
+fn answers_to(class: &str, aliases: &[&str], suffix: &str, name: &str) -> bool {
+    let simple = class.rsplit('.').next().unwrap_or(class);
+    name == class || name == simple || simple.strip_suffix(suffix) == Some(name) || aliases.contains(&name)
+}
+
+/// The known name with the smallest edit distance to the simple class name, when it is close enough to be meant.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let simple = |class: &str| class.rsplit('.').next().unwrap_or(class).to_ascii_lowercase();
+    let wanted = simple(name);
+    let (distance, best) = known.map(|class| (edit_distance(&wanted, &simple(class)), class)).min()?;
+    (distance <= wanted.len().max(6) / 2).then_some(best)
+}
+
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            left = cost.min(left + 1).min(diagonal + 1);
+            row[j] = if j == 0 { i + 1 } else { row[j] };
+            row[j + 1] = left;
+        }
+        row[0] = i + 1;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        assert_eq!(edit_distance("", "abc"), 3);
+        assert_eq!(edit_distance("abc", "abc"), 0);
+        assert_eq!(edit_distance("flaw", "lawn"), 2);
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_when_it_is_near() {
+        let known = ["org.apache.kafka.connect.file.FileStreamSinkConnector", "io.x.HttpSourceConnector"];
+        assert_eq!(nearest("FileStreamSnkConnector", known.into_iter()), Some(known[0]));
+        assert_eq!(nearest("Zzz", known.into_iter()), None);
+    }
+}

@@ -1,0 +1,328 @@
+//! The loop of a sink task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_api::connector::{Commit, SinkContext, SinkTask};
+use millrace_api::log::{Consumer, Event, Offsets, TopicPartition};
+use millrace_api::{Error, ErrorKind, Result};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::deliver::{Command, Delivery};
+use super::feed::{Fed, Feed, Stages};
+use crate::errors::{DeadLetterQueue, OperationLog, Tolerance};
+use crate::herder::State;
+use crate::metrics::TaskMetrics;
+use crate::task::{Backoff, StateListener, TaskId, Wanted};
+
+/// Batches on their way to the connector, beside the one being prepared.
+const IN_FLIGHT: usize = 2;
+
+/// Between attempts to reach the log.
+const LOG_RETRY: Duration = Duration::from_millis(500);
+
+/// Everything a sink task is made of. [`SinkRun::run`] consumes it.
+pub struct SinkRun {
+    /// Who it is.
+    pub id: TaskId,
+    /// The connector's task.
+    pub task: Box<dyn SinkTask>,
+    /// Class of the connector's task, for error reports.
+    pub class: Arc<str>,
+    /// Its configuration.
+    pub props: millrace_api::config::Props,
+    /// What it is lent.
+    pub context: SinkContext,
+    /// Reads the topics.
+    pub consumer: Box<dyn Consumer>,
+    /// Converters.
+    pub converters: crate::convert::Converters,
+    /// Transformations.
+    pub chain: Box<dyn millrace_api::transform::Chain>,
+    /// Topics that the connector made for itself; their records skip converters and transformations.
+    pub internal_topics: Vec<String>,
+    /// Tolerance of errors.
+    pub tolerance: Tolerance,
+    /// Dead letter queue.
+    pub dlq: Option<DeadLetterQueue>,
+    /// Operation log.
+    pub oplog: Option<OperationLog>,
+    /// Metrics.
+    pub metrics: TaskMetrics,
+    /// `offset.flush.interval.ms`.
+    pub commit_interval: Duration,
+    /// How long in-flight batches may take when partitions are taken away or the task stops.
+    pub drain_deadline: Duration,
+    /// What is wanted of it.
+    pub wanted: watch::Receiver<Wanted>,
+    /// Who is told about its state.
+    pub listener: Arc<dyn StateListener>,
+}
+
+impl SinkRun {
+    /// Runs until it is stopped or fails. When it is stopped, what is in flight is finished and committed within the deadline.
+    ///
+    /// # Errors
+    /// Why the task failed.
+    pub async fn run(mut self) -> Result<()> {
+        let mut backoff = Backoff::default();
+        while let Err(error) = self.task.start(self.context.clone(), &self.props).await {
+            if !error.is_retriable() || *self.wanted.borrow() == Wanted::Stopped {
+                self.task.stop().await;
+                return Err(error);
+            }
+            tracing::warn!(task = %self.id, %error, "start failed, trying again");
+            backoff.wait().await;
+        }
+        let (commands, receiver) = mpsc::channel(IN_FLIGHT + 2);
+        let (sender, results) = mpsc::channel(IN_FLIGHT + 2);
+        let delivery = Delivery {
+            task: self.task,
+            class: self.class,
+            tolerance: self.tolerance,
+            dlq: self.dlq,
+            oplog: self.oplog,
+            metrics: self.metrics.clone(),
+            cancel: self.context.services.cancel.clone(),
+            positions: Offsets::new(),
+        };
+        let delivering = tokio::spawn(delivery.run(receiver, sender));
+        let stages = Stages {
+            converters: self.converters,
+            chain: self.chain,
+            internal_topics: self.internal_topics,
+            metrics: self.metrics.clone(),
+        };
+        let mut pump = Pump {
+            id: self.id,
+            feed: Feed::new(self.consumer, stages),
+            commands,
+            results,
+            in_flight: 0,
+            assigned: Vec::new(),
+            committing: None,
+            committed: Offsets::new(),
+            paused: false,
+            metrics: self.metrics,
+            commit_interval: self.commit_interval,
+            drain_deadline: self.drain_deadline,
+            wanted: self.wanted,
+            listener: self.listener,
+        };
+        let outcome = pump.work().await;
+        // Retries end here; a delivery that is under way may finish within the deadline.
+        self.context.services.cancel.cancel();
+        let outcome = match outcome {
+            Ok(()) => pump.drain_and_commit().await,
+            // What was put before the failure is delivered again: its positions are not committed.
+            failed => failed,
+        };
+        // Ends the delivery task, which stops the connector's. Past the deadline its future is dropped.
+        drop(pump.commands);
+        let abort = delivering.abort_handle();
+        if tokio::time::timeout(self.drain_deadline, delivering).await.is_err() {
+            abort.abort();
+        }
+        pump.feed.consumer.close().await;
+        outcome
+    }
+}
+
+struct Pump {
+    id: TaskId,
+    feed: Feed,
+    commands: mpsc::Sender<Command>,
+    results: mpsc::Receiver<Result<()>>,
+    in_flight: usize,
+    committing: Option<oneshot::Receiver<Result<Commit>>>,
+    assigned: Vec<TopicPartition>,
+    committed: Offsets,
+    paused: bool,
+    metrics: TaskMetrics,
+    commit_interval: Duration,
+    drain_deadline: Duration,
+    wanted: watch::Receiver<Wanted>,
+    listener: Arc<dyn StateListener>,
+}
+
+impl Pump {
+    async fn work(&mut self) -> Result<()> {
+        let mut commits = tokio::time::interval_at(Instant::now() + self.commit_interval, self.commit_interval);
+        commits.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.apply_wanted();
+        loop {
+            if *self.wanted.borrow() == Wanted::Stopped {
+                return Ok(());
+            }
+            tokio::select! {
+                fed = self.feed.next(), if self.in_flight < IN_FLIGHT => match fed {
+                    Ok(Fed::Batch(prepared)) => self.put(prepared).await?,
+                    Ok(Fed::Event(event)) => self.event(event).await?,
+                    Err(error) if error.is_retriable() => {
+                        tracing::warn!(task = %self.id, %error, "the log is out of reach, trying again");
+                        tokio::time::sleep(LOG_RETRY).await;
+                    }
+                    Err(error) => return Err(error),
+                },
+                result = self.results.recv(), if self.in_flight > 0 => self.delivered(result)?,
+                answer = answered(&mut self.committing), if self.committing.is_some() => {
+                    let committed = match answer {
+                        Ok(answer) => self.commit(answer).await,
+                        Err(error) => Err(error),
+                    };
+                    self.judge_commit(committed)?;
+                }
+                _ = commits.tick() => {
+                    self.metrics.set_lag(&self.feed.consumer.lag());
+                    self.ask_to_commit().await?;
+                }
+                changed = self.wanted.changed() => match changed {
+                    Ok(()) => self.apply_wanted(),
+                    Err(_) => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn put(&mut self, prepared: Box<super::feed::Prepared>) -> Result<()> {
+        self.in_flight += 1;
+        self.send(Command::Put(prepared)).await
+    }
+
+    async fn event(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Assigned(partitions) => self.assigned(partitions).await,
+            Event::Revoked { partitions, lost } => self.revoked(&partitions, lost).await,
+            Event::Records(_) | Event::EndOfPartition { .. } => Ok(()),
+        }
+    }
+
+    async fn assigned(&mut self, partitions: Vec<TopicPartition>) -> Result<()> {
+        tracing::info!(task = %self.id, ?partitions, "assigned");
+        let (reply, opened) = oneshot::channel();
+        self.send(Command::Open { partitions: partitions.clone(), reply }).await?;
+        let positions = opened.await.map_err(|_| gone())??;
+        for (partition, offset) in &positions {
+            self.feed.consumer.seek(partition, *offset).await?;
+        }
+        if self.paused {
+            self.feed.consumer.pause(&partitions);
+        }
+        self.assigned.extend(partitions);
+        Ok(())
+    }
+
+    /// Finishes and commits what was read from partitions that are being taken away.
+    async fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
+        tracing::info!(task = %self.id, ?partitions, lost, "revoked");
+        match self.drain_and_commit().await {
+            Err(error) if lost || error.kind() == ErrorKind::Fenced => {
+                tracing::warn!(task = %self.id, %error, "partitions were lost before the commit; another member reads on from the last one");
+            }
+            result => result?,
+        }
+        let (reply, closed) = oneshot::channel();
+        self.send(Command::Close { partitions: partitions.to_vec(), reply }).await?;
+        closed.await.map_err(|_| gone())?;
+        self.assigned.retain(|partition| !partitions.contains(partition));
+        self.committed.retain(|partition, _| !partitions.contains(partition));
+        Ok(())
+    }
+
+    /// Waits until nothing is in flight, then commits, within the deadline.
+    async fn drain_and_commit(&mut self) -> Result<()> {
+        let deadline = self.drain_deadline;
+        let work = async {
+            while self.in_flight > 0 {
+                let result = self.results.recv().await;
+                self.delivered(result)?;
+            }
+            self.ask_to_commit().await?;
+            let answer = answered(&mut self.committing).await?;
+            self.commit(answer).await
+        };
+        tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
+            let message = "the sink did not finish its batches in time; they will be delivered again";
+            Err(Error::new(ErrorKind::Timeout, message))
+        })
+    }
+
+    fn delivered(&mut self, result: Option<Result<()>>) -> Result<()> {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        result.ok_or_else(gone)?
+    }
+
+    /// Asks the connector what may be committed; the answer comes when it has finished what is in flight.
+    async fn ask_to_commit(&mut self) -> Result<()> {
+        if self.committing.is_none() {
+            let (reply, answer) = oneshot::channel();
+            let group = self.feed.consumer.group_metadata();
+            self.send(Command::Commit { group, reply }).await?;
+            self.committing = Some(answer);
+        }
+        Ok(())
+    }
+
+    /// Commits what was acknowledged (invariant 2). Positions only go forward.
+    async fn commit(&mut self, answer: Commit) -> Result<()> {
+        let Commit::Positions(mut positions) = answer else { return Ok(()) };
+        positions.retain(|partition, offset| {
+            self.assigned.contains(partition) && self.committed.get(partition).is_none_or(|before| *before < *offset)
+        });
+        if !positions.is_empty() {
+            self.feed.consumer.commit(&positions).await?;
+            self.committed.extend(positions);
+        }
+        Ok(())
+    }
+
+    /// A commit that failed for now is made up for by the next one; positions are cumulative.
+    fn judge_commit(&self, committed: Result<()>) -> Result<()> {
+        match committed {
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(task = %self.id, %error, "positions were not committed, trying again at the next interval");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn apply_wanted(&mut self) {
+        let wanted = *self.wanted.borrow_and_update();
+        match (wanted, self.paused) {
+            (Wanted::Paused, false) => self.feed.consumer.pause(&self.assigned),
+            (Wanted::Running, true) => self.feed.consumer.resume(&self.assigned),
+            _ => {}
+        }
+        self.paused = wanted == Wanted::Paused;
+        match wanted {
+            Wanted::Running => self.listener.changed(State::Running, None),
+            Wanted::Paused => self.listener.changed(State::Paused, None),
+            Wanted::Stopped => {}
+        }
+    }
+
+    async fn send(&mut self, command: Command) -> Result<()> {
+        if self.commands.send(command).await.is_ok() {
+            return Ok(());
+        }
+        // The delivery task ended because a put failed: its error waits among the results.
+        while let Some(result) = self.results.recv().await {
+            result?;
+        }
+        Err(gone())
+    }
+}
+
+/// The connector's answer to a commit that was asked for; pending while there is none. Cancel-safe.
+async fn answered(committing: &mut Option<oneshot::Receiver<Result<Commit>>>) -> Result<Commit> {
+    let Some(answer) = committing else { return std::future::pending().await };
+    let result = answer.await;
+    *committing = None;
+    result.map_err(|_| gone())?
+}
+
+fn gone() -> Error {
+    Error::internal("the delivery of a sink task ended without saying why")
+}

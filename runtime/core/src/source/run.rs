@@ -1,0 +1,343 @@
+//! The loop of a source task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_api::batch::raw::{RawBatch, RawRecords};
+use millrace_api::config::Props;
+use millrace_api::connector::{SourceBatch, SourceContext, SourceTask};
+use millrace_api::log::Producer;
+use millrace_api::{Error, ErrorKind, Result};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::prepare::{Prepared, Stages};
+use super::topics::TopicCreation;
+use crate::errors::{Failure, Stage, Tolerance};
+use crate::herder::State;
+use crate::metrics::TaskMetrics;
+use crate::offsets::{OffsetWriter, position_records};
+use crate::task::{Backoff, StateListener, TaskId, Wanted, panicked};
+
+/// Everything a source task is made of. [`SourceRun::run`] consumes it.
+pub struct SourceRun {
+    /// Who it is.
+    pub id: TaskId,
+    /// The connector's task.
+    pub task: Box<dyn SourceTask>,
+    /// Its configuration.
+    pub props: Props,
+    /// What it is lent.
+    pub context: SourceContext,
+    /// Converters.
+    pub converters: crate::convert::Converters,
+    /// Transformations.
+    pub chain: Box<dyn millrace_api::transform::Chain>,
+    /// Writes records, and with exactly-once their offsets; transactional then.
+    pub producer: Arc<dyn Producer>,
+    /// Writes offsets when they are not part of the transaction.
+    pub offsets: OffsetWriter,
+    /// Creates topics.
+    pub topics: TopicCreation,
+    /// Tolerance of errors.
+    pub tolerance: Tolerance,
+    /// Metrics.
+    pub metrics: TaskMetrics,
+    /// `offset.flush.interval.ms`.
+    pub flush_interval: Duration,
+    /// How long what is in flight may take when the task stops.
+    pub drain_deadline: Duration,
+    /// What is wanted of it.
+    pub wanted: watch::Receiver<Wanted>,
+    /// Who is told about its state.
+    pub listener: Arc<dyn StateListener>,
+}
+
+/// What a send leaves to be told.
+struct Sent {
+    prepared: Prepared,
+    outcome: Result<()>,
+}
+
+impl SourceRun {
+    /// Runs until it is stopped or fails; then the connector's task is stopped.
+    ///
+    /// # Errors
+    /// Why the task failed.
+    pub async fn run(self) -> Result<()> {
+        let Self { task, props, context, wanted, drain_deadline, .. } = self;
+        let mut pump = Pump {
+            id: self.id,
+            task,
+            stages: Some(Stages { converters: self.converters, chain: self.chain }),
+            preparing: None,
+            ready: None,
+            sending: None,
+            unflushed: Vec::new(),
+            exactly_once: context.exactly_once,
+            log: Arc::clone(&context.services.log),
+            producer: self.producer,
+            offsets: self.offsets,
+            topics: self.topics,
+            tolerance: self.tolerance,
+            metrics: self.metrics,
+            wanted,
+            listener: self.listener,
+        };
+        let cancel = context.services.cancel.clone();
+        let outcome = match pump.start(context, &props).await {
+            Ok(()) => pump.work(self.flush_interval).await,
+            failed => failed,
+        };
+        cancel.cancel();
+        let outcome = match outcome {
+            Ok(()) => tokio::time::timeout(drain_deadline, pump.finish()).await.unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::Timeout,
+                    "records in flight were not acknowledged in time; they will be polled again",
+                ))
+            }),
+            failed => failed,
+        };
+        if tokio::time::timeout(drain_deadline, pump.task.stop()).await.is_err() {
+            tracing::warn!(task = %pump.id, "the source did not stop in time");
+        }
+        outcome
+    }
+}
+
+struct Pump {
+    id: TaskId,
+    task: Box<dyn SourceTask>,
+    stages: Option<Stages>,
+    preparing: Option<JoinHandle<(Stages, Result<Prepared>)>>,
+    ready: Option<Prepared>,
+    sending: Option<JoinHandle<Sent>>,
+    /// Tokens of batches whose records are durable but whose offsets are not yet.
+    unflushed: Vec<u64>,
+    exactly_once: bool,
+    log: Arc<dyn millrace_api::log::Log>,
+    producer: Arc<dyn Producer>,
+    offsets: OffsetWriter,
+    topics: TopicCreation,
+    tolerance: Tolerance,
+    metrics: TaskMetrics,
+    wanted: watch::Receiver<Wanted>,
+    listener: Arc<dyn StateListener>,
+}
+
+impl Pump {
+    async fn start(&mut self, context: SourceContext, props: &Props) -> Result<()> {
+        let mut backoff = Backoff::default();
+        while let Err(error) = self.task.start(context.clone(), props).await {
+            if !error.is_retriable() || *self.wanted.borrow() == Wanted::Stopped {
+                return Err(error);
+            }
+            tracing::warn!(task = %self.id, %error, "start failed, trying again");
+            backoff.wait().await;
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, flush_interval: Duration) -> Result<()> {
+        let mut flushes = tokio::time::interval_at(Instant::now() + flush_interval, flush_interval);
+        flushes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut retry = Backoff::default();
+        self.announce();
+        loop {
+            let wanted = *self.wanted.borrow();
+            if wanted == Wanted::Stopped {
+                return Ok(());
+            }
+            self.send_ready().await?;
+            let may_poll = wanted == Wanted::Running && self.preparing.is_none() && self.ready.is_none();
+            tokio::select! {
+                polled = self.task.poll(), if may_poll => match polled {
+                    Ok(batch) => {
+                        retry.reset();
+                        self.prepare(batch)?;
+                    }
+                    Err(error) if error.is_retriable() => {
+                        tracing::warn!(task = %self.id, %error, "the source asks to try again");
+                        self.metrics.retries.inc();
+                        retry.wait().await;
+                    }
+                    Err(error) => return Err(error),
+                },
+                prepared = joined(&mut self.preparing), if self.preparing.is_some() => self.prepared(prepared)?,
+                sent = joined(&mut self.sending), if self.sending.is_some() => self.sent(sent).await?,
+                _ = flushes.tick() => self.flush().await?,
+                changed = self.wanted.changed() => match changed {
+                    Ok(()) => self.announce(),
+                    Err(_) => return Ok(()),
+                },
+            }
+        }
+    }
+
+    fn announce(&mut self) {
+        match *self.wanted.borrow_and_update() {
+            Wanted::Running => self.listener.changed(State::Running, None),
+            Wanted::Paused => self.listener.changed(State::Paused, None),
+            Wanted::Stopped => {}
+        }
+    }
+
+    fn prepare(&mut self, batch: SourceBatch) -> Result<()> {
+        if batch.records.is_empty() && batch.positions.is_empty() {
+            return Ok(());
+        }
+        let Some(mut stages) = self.stages.take() else {
+            return Err(Error::internal("the stages of a source task are gone after a panic"));
+        };
+        self.metrics.records_in.inc_by(batch.records.len() as u64);
+        let metrics = self.metrics.clone();
+        self.preparing = Some(tokio::task::spawn_blocking(move || {
+            let started = std::time::Instant::now();
+            let prepared = stages.prepare(batch);
+            TaskMetrics::observe(&metrics.transform_seconds, started.elapsed());
+            (stages, prepared)
+        }));
+        Ok(())
+    }
+
+    fn prepared(&mut self, joined: Result<(Stages, Result<Prepared>)>) -> Result<()> {
+        let (stages, prepared) = joined?;
+        self.stages = Some(stages);
+        let prepared = prepared?;
+        for failure in &prepared.failures {
+            self.tolerance.judge(failure, None)?;
+        }
+        self.ready = Some(prepared);
+        Ok(())
+    }
+
+    /// Sends what is ready, when nothing else is on its way: batches reach the log in the order they were polled.
+    async fn send_ready(&mut self) -> Result<()> {
+        if self.sending.is_some() {
+            return Ok(());
+        }
+        let Some(prepared) = self.ready.take() else { return Ok(()) };
+        self.topics.ensure(prepared.raw.topics().iter().map(|topic| &**topic), &*self.log).await?;
+        let (producer, exactly_once) = (Arc::clone(&self.producer), self.exactly_once);
+        let (offsets_topic, connector) = (self.offsets.topic().to_owned(), Arc::clone(&self.id.connector));
+        let metrics = self.metrics.clone();
+        self.sending = Some(tokio::spawn(async move {
+            let started = std::time::Instant::now();
+            let outcome = if exactly_once {
+                send_in_transaction(&*producer, &prepared, &offsets_topic, &connector).await
+            } else {
+                send(&*producer, &prepared.raw).await
+            };
+            TaskMetrics::observe(&metrics.batch_seconds, started.elapsed());
+            Sent { prepared, outcome }
+        }));
+        Ok(())
+    }
+
+    async fn sent(&mut self, sent: Result<Sent>) -> Result<()> {
+        let Sent { prepared, outcome } = sent?;
+        if let Err(error) = outcome {
+            let class = Arc::from("org.apache.kafka.clients.producer.KafkaProducer");
+            let failure = Failure { origin: 0, stage: Stage::KafkaProduce, class, error };
+            // A batch that could not be written is never skipped, whatever the tolerance: that would lose good records.
+            return Err(Error::new(failure.error.kind(), "records could not be written to the log")
+                .with("connector", &self.id.connector)
+                .with("task", self.id.task)
+                .with("stage", failure.stage.name())
+                .because(failure.error));
+        }
+        let failed = prepared.failures.len();
+        self.metrics.records_failed.inc_by(failed as u64);
+        self.metrics.records_dropped.inc_by(prepared.dropped as u64);
+        self.metrics.records_out.inc_by(prepared.polled.saturating_sub(failed + prepared.dropped) as u64);
+        if self.exactly_once || (prepared.positions.is_empty() && self.unflushed.is_empty()) {
+            self.task.committed(prepared.token).await;
+        } else {
+            self.offsets.stage(prepared.positions);
+            self.unflushed.push(prepared.token);
+        }
+        Ok(())
+    }
+
+    /// Makes offsets durable, then tells the source (invariant 1).
+    async fn flush(&mut self) -> Result<()> {
+        if self.unflushed.is_empty() {
+            return Ok(());
+        }
+        match self.offsets.flush().await {
+            Ok(()) => {
+                for token in std::mem::take(&mut self.unflushed) {
+                    self.task.committed(token).await;
+                }
+                Ok(())
+            }
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(task = %self.id, %error, "offsets were not committed, trying again at the next interval");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends and commits what was polled.
+    async fn finish(&mut self) -> Result<()> {
+        loop {
+            if self.preparing.is_some() {
+                let joined = joined(&mut self.preparing).await;
+                self.prepared(joined)?;
+            }
+            self.send_ready().await?;
+            if self.sending.is_none() {
+                return self.flush().await;
+            }
+            let sent = joined(&mut self.sending).await;
+            self.sent(sent).await?;
+        }
+    }
+}
+
+async fn send(producer: &dyn Producer, raw: &RawBatch) -> Result<()> {
+    if raw.is_empty() {
+        return Ok(());
+    }
+    for result in producer.send(raw).await? {
+        result?;
+    }
+    Ok(())
+}
+
+/// Records and their offsets become visible together or not at all.
+async fn send_in_transaction(producer: &dyn Producer, prepared: &Prepared, topic: &str, connector: &str) -> Result<()> {
+    producer.begin().await?;
+    let offsets = position_records(topic, connector, &prepared.positions)?;
+    let sent = match send(producer, &prepared.raw).await {
+        Ok(()) => send(producer, &offsets).await,
+        failed => failed,
+    };
+    if let Err(error) = sent {
+        if let Err(abort) = producer.abort().await {
+            tracing::warn!(%abort, "a failed transaction could not be aborted; the next instance of the task does it");
+        }
+        return Err(error);
+    }
+    let mut backoff = Backoff::default();
+    loop {
+        match producer.commit().await {
+            Err(error) if error.is_retriable() => {
+                tracing::warn!(%error, "commit of a transaction is unclear, asking again");
+                backoff.wait().await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The result of a spawned piece of work; pending while there is none. Cancel-safe.
+async fn joined<T>(handle: &mut Option<JoinHandle<T>>) -> Result<T> {
+    let Some(running) = handle else { return std::future::pending().await };
+    let result = running.await;
+    *handle = None;
+    result.map_err(panicked("preparing or sending a batch panicked"))
+}

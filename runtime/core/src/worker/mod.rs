@@ -1,0 +1,193 @@
+//! The worker: runs connectors and tasks as the herder's effects say.
+//!
+//! Connector code runs on tasks of its own; nothing here waits for it except with a deadline, so one connector cannot stop
+//! another (invariant 5).
+
+mod connectors;
+mod tasks;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use millrace_api::config::Props;
+use millrace_api::log::{Log, StateStores};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::herder::{Effect, Event};
+use crate::metrics::Metrics;
+use crate::plugins::Plugins;
+use crate::task::{TaskId, Wanted};
+use crate::worker_config::WorkerConfig;
+
+/// What a worker is made of.
+pub struct WorkerParts {
+    /// Its configuration.
+    pub config: WorkerConfig,
+    /// The properties it came from, for converters and client settings.
+    pub props: Props,
+    /// What it can run.
+    pub plugins: Arc<Plugins>,
+    /// Where records go.
+    pub log: Arc<dyn Log>,
+    /// Where aggregates keep state.
+    pub stores: Arc<dyn StateStores>,
+    /// Whether the log is Kafka.
+    pub kafka: bool,
+}
+
+/// See the module documentation.
+pub struct Worker {
+    parts: WorkerParts,
+    metrics: Metrics,
+    events: mpsc::UnboundedSender<Event>,
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    connectors: HashMap<String, Slot>,
+    tasks: HashMap<TaskId, Slot>,
+    /// Stopped but perhaps not ended yet; the next start of the same waits for it.
+    ending_connectors: HashMap<String, JoinHandle<()>>,
+    ending_tasks: HashMap<TaskId, JoinHandle<()>>,
+}
+
+/// Something that runs until `wanted` says stop.
+struct Slot {
+    wanted: watch::Sender<Wanted>,
+    ended: JoinHandle<()>,
+}
+
+impl Slot {
+    fn stop(self) -> JoinHandle<()> {
+        self.wanted.send_replace(Wanted::Stopped);
+        self.ended
+    }
+}
+
+impl Worker {
+    /// A worker that reports on `events`.
+    #[must_use]
+    pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
+        Arc::new(Self { parts, metrics: Metrics::default(), events, running: Mutex::default() })
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn parts(&self) -> &WorkerParts {
+        &self.parts
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Carries out one effect. Returns at once.
+    pub fn apply(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Persist { .. } => {}
+            Effect::StartConnector { name, epoch, config } => self.start_connector(name, epoch, config),
+            Effect::StopConnector { name } => {
+                let mut running = self.running();
+                if let Some(slot) = running.connectors.remove(&name) {
+                    let ended = slot.stop();
+                    running.ending_connectors.insert(name, ended);
+                }
+            }
+            Effect::StartTask { id, epoch, connector, config, wanted } => {
+                self.start_task(id, epoch, connector, config, wanted)
+            }
+            Effect::StopTask { id } => {
+                let mut running = self.running();
+                if let Some(slot) = running.tasks.remove(&id) {
+                    let ended = slot.stop();
+                    running.ending_tasks.insert(id, ended);
+                }
+            }
+            Effect::Want { id, wanted } => {
+                if let Some(slot) = self.running().tasks.get(&id) {
+                    slot.wanted.send_replace(wanted);
+                }
+            }
+        }
+    }
+
+    /// Stops everything and waits until it has ended, tasks first.
+    pub async fn shutdown(&self) {
+        let (tasks, connectors) = {
+            let mut running = self.running();
+            let mut tasks: Vec<_> = running.tasks.drain().map(|(_, slot)| slot.stop()).collect();
+            tasks.extend(running.ending_tasks.drain().map(|(_, ended)| ended));
+            let mut connectors: Vec<_> = running.connectors.drain().map(|(_, slot)| slot.stop()).collect();
+            connectors.extend(running.ending_connectors.drain().map(|(_, ended)| ended));
+            (tasks, connectors)
+        };
+        let ended = futures::future::join_all(tasks.into_iter().chain(connectors));
+        if tokio::time::timeout(self.kill_after() * 2, ended).await.is_err() {
+            tracing::warn!("some tasks did not stop in time");
+        }
+    }
+
+    /// How long something that was told to stop may take before it is aborted: its own drain and stop deadlines, and a little.
+    fn kill_after(&self) -> Duration {
+        Duration::from_millis(self.parts.config.graceful_timeout_ms) * 3 + Duration::from_secs(1)
+    }
+
+    fn drain_deadline(&self) -> Duration {
+        Duration::from_millis(self.parts.config.graceful_timeout_ms)
+    }
+
+    fn commit_interval(&self) -> Duration {
+        Duration::from_millis(self.parts.config.offset_flush_interval_ms)
+    }
+
+    /// Whether sources write records and offsets in one transaction.
+    fn exactly_once(&self) -> bool {
+        match &self.parts.config.exactly_once_source_support {
+            Some(text) => text.eq_ignore_ascii_case("enabled"),
+            None => !self.parts.kafka,
+        }
+    }
+
+    fn report(&self, event: Event) {
+        // The receiver only goes away when the process ends.
+        let _ = self.events.send(event);
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for work that is to end by itself, and aborts it when it is told to stop and does not.
+async fn supervise<T>(
+    mut work: JoinHandle<T>,
+    mut wanted: watch::Receiver<Wanted>,
+    kill_after: Duration,
+) -> Result<T, Ended> {
+    let stopping = async {
+        while *wanted.borrow_and_update() != Wanted::Stopped {
+            if wanted.changed().await.is_err() {
+                break;
+            }
+        }
+        tokio::time::sleep(kill_after).await;
+    };
+    tokio::select! {
+        result = &mut work => result.map_err(|error| if error.is_panic() { Ended::Panicked } else { Ended::Killed }),
+        () = stopping => {
+            work.abort();
+            Err(Ended::Killed)
+        }
+    }
+}
+
+/// Why supervised work gave no result.
+enum Ended {
+    Panicked,
+    Killed,
+}

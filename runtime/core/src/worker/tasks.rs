@@ -1,0 +1,211 @@
+//! Tasks: put together from a configuration, run, and reported.
+
+use std::sync::Arc;
+
+use millrace_api::config::{Config as _, Props};
+use millrace_api::connector::{SinkContext, SinkTask, SourceContext, SourceTask, Task};
+use millrace_api::log::{ConsumerOptions, Producer, ProducerOptions, Subscription, TopicSpec};
+use millrace_api::{Error, ErrorKind, Result};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ended, Slot, Worker, supervise};
+use crate::config::{ConnectorConfig, SinkConnectorConfig};
+use crate::convert::{Converters, strip_prefix};
+use crate::errors::{DeadLetterQueue, OperationLog, Tolerance};
+use crate::herder::{Event, State};
+use crate::offsets::{OffsetStore, OffsetWriter};
+use crate::sink::SinkRun;
+use crate::source::{SourceRun, TopicCreation};
+use crate::task::{Backoff, StateListener, TaskId, Wanted};
+
+/// One start of one task.
+struct Start {
+    id: TaskId,
+    epoch: u64,
+    connector: Props,
+    config: Props,
+    wanted: watch::Receiver<Wanted>,
+}
+
+struct Listener {
+    worker: Arc<Worker>,
+    id: TaskId,
+    epoch: u64,
+}
+
+impl StateListener for Listener {
+    fn changed(&self, state: State, trace: Option<String>) {
+        self.worker.report(Event::TaskChanged { id: self.id.clone(), epoch: self.epoch, state, trace });
+    }
+}
+
+impl Worker {
+    pub(super) fn start_task(
+        self: &Arc<Self>,
+        id: TaskId,
+        epoch: u64,
+        connector: Props,
+        config: Props,
+        wanted: Wanted,
+    ) {
+        let (sender, watching) = watch::channel(wanted);
+        let mut running = self.running();
+        let before = running.tasks.remove(&id).map(Slot::stop);
+        let before = before.or_else(|| running.ending_tasks.remove(&id));
+        let listener = Listener { worker: Arc::clone(self), id: id.clone(), epoch };
+        let start = Start { id: id.clone(), epoch, connector, config, wanted: watching.clone() };
+        let worker = Arc::clone(self);
+        let ended = tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            let kill_after = worker.kill_after();
+            let work = tokio::spawn(Arc::clone(&worker).run_task(start));
+            let error = match supervise(work, watching, kill_after).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(Ended::Panicked) => Error::internal("the task panicked; this is a bug"),
+                Err(Ended::Killed) => Error::new(ErrorKind::Timeout, "the task did not stop in time and was abandoned"),
+            };
+            let error = error.with("task", &listener.id);
+            tracing::error!(task = %listener.id, trace = error.trace(), "task failed");
+            listener.changed(State::Failed, Some(error.trace()));
+        });
+        running.tasks.insert(id, Slot { wanted: sender, ended });
+    }
+
+    /// Puts a task together and runs it. Retriable errors while it is put together (a log that is out of reach) are tried again.
+    async fn run_task(self: Arc<Self>, start: Start) -> Result<()> {
+        let mut backoff = Backoff::default();
+        loop {
+            if *start.wanted.borrow() == Wanted::Stopped {
+                return Ok(());
+            }
+            let class = start.connector.get("connector.class").map_or("", String::as_str);
+            let plugin = self.parts.plugins.connector(class)?;
+            let built = match plugin.task() {
+                Task::Sink(task) => self.build_sink(&start, task, plugin.task_class()).await.map(Built::Sink),
+                Task::Source(task) => self.build_source(&start, task).await.map(Built::Source),
+            };
+            match built {
+                Ok(Built::Sink(run)) => return run.run().await,
+                Ok(Built::Source(run)) => return run.run().await,
+                Err(error) if error.is_retriable() => {
+                    tracing::warn!(task = %start.id, %error, "the task cannot start yet, trying again");
+                    backoff.wait().await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn build_sink(self: &Arc<Self>, start: &Start, task: Box<dyn SinkTask>, class: &str) -> Result<Box<SinkRun>> {
+        let config = SinkConnectorConfig::parse(&start.connector)?;
+        let log = &self.parts.log;
+        let overrides = strip_prefix(&start.connector, "consumer.override");
+        let group = overrides.get("group.id").cloned().unwrap_or_else(|| format!("connect-{}", start.id.connector));
+        let mut options =
+            ConsumerOptions::new(format!("connector-consumer-{}", start.id), &group, subscription(&start.config)?);
+        options.max_records = self.parts.config.task_batch_records;
+        options.buffer_bytes = self.parts.config.task_buffer_bytes;
+        options.overrides = overrides;
+        let cancel = CancellationToken::new();
+        Ok(Box::new(SinkRun {
+            id: start.id.clone(),
+            task,
+            class: class.into(),
+            props: start.config.clone(),
+            context: SinkContext {
+                connector: Arc::clone(&start.id.connector),
+                task: start.id.task,
+                group,
+                services: self.services(cancel),
+            },
+            converters: Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?,
+            chain: self.parts.plugins.components.chain(&start.connector)?,
+            tolerance: Tolerance::new(&config.common, start.id.clone()),
+            dlq: DeadLetterQueue::open(&config, &start.id, &**log).await?,
+            oplog: OperationLog::open(&config, &start.id, &**log).await?,
+            consumer: log.consumer(options).await?,
+            internal_topics: names(start.config.get(super::connectors::INTERNAL_TOPICS)),
+            metrics: self.metrics.task(&start.id.connector, start.id.task),
+            commit_interval: self.commit_interval(),
+            drain_deadline: self.drain_deadline(),
+            wanted: start.wanted.clone(),
+            listener: Arc::new(Listener { worker: Arc::clone(self), id: start.id.clone(), epoch: start.epoch }),
+        }))
+    }
+
+    async fn build_source(self: &Arc<Self>, start: &Start, task: Box<dyn SourceTask>) -> Result<Box<SourceRun>> {
+        let config = ConnectorConfig::parse(&start.connector)?;
+        let log = &self.parts.log;
+        let exactly_once = self.exactly_once();
+        let topic = start.connector.get("offsets.storage.topic").unwrap_or(&self.parts.config.offset_storage_topic);
+        log.create_topic(&offsets_topic(topic)).await?;
+        // Opening the transactional producer fences older instances, so what they left open is settled before anything is read.
+        let producer: Arc<dyn Producer> = Arc::from(
+            log.producer(ProducerOptions {
+                client_id: format!("connector-producer-{}", start.id),
+                transactional_id: exactly_once.then(|| format!("{}-{}", self.parts.config.group_id, start.id)),
+                overrides: strip_prefix(&start.connector, "producer.override"),
+            })
+            .await?,
+        );
+        let offsets = OffsetStore::new(topic, Arc::clone(log)).snapshot(&start.id.connector).await?;
+        Ok(Box::new(SourceRun {
+            id: start.id.clone(),
+            task,
+            props: start.config.clone(),
+            context: SourceContext {
+                connector: Arc::clone(&start.id.connector),
+                task: start.id.task,
+                offsets,
+                exactly_once,
+                services: self.services(CancellationToken::new()),
+            },
+            converters: Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?,
+            chain: self.parts.plugins.components.chain(&start.connector)?,
+            offsets: OffsetWriter::new(topic, Arc::clone(&start.id.connector), Arc::clone(&producer)),
+            producer,
+            topics: TopicCreation::new(&start.connector)?,
+            tolerance: Tolerance::new(&config, start.id.clone()),
+            metrics: self.metrics.task(&start.id.connector, start.id.task),
+            flush_interval: self.commit_interval(),
+            drain_deadline: self.drain_deadline(),
+            wanted: start.wanted.clone(),
+            listener: Arc::new(Listener { worker: Arc::clone(self), id: start.id.clone(), epoch: start.epoch }),
+        }))
+    }
+}
+
+enum Built {
+    Sink(Box<SinkRun>),
+    Source(Box<SourceRun>),
+}
+
+fn subscription(config: &Props) -> Result<Subscription> {
+    let pattern = config.get("topics.regex").map(|pattern| pattern.trim()).filter(|pattern| !pattern.is_empty());
+    if let Some(pattern) = pattern {
+        return Ok(Subscription::Pattern(pattern.to_owned()));
+    }
+    let topics = config.get("topics").map(String::as_str).unwrap_or_default();
+    let topics: Vec<String> =
+        topics.split(',').map(str::trim).filter(|topic| !topic.is_empty()).map(str::to_owned).collect();
+    if topics.is_empty() {
+        return Err(Error::config("Must configure one of topics or topics.regex"));
+    }
+    Ok(Subscription::Topics(topics))
+}
+
+fn names(list: Option<&String>) -> Vec<String> {
+    let list = list.map(String::as_str).unwrap_or_default();
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Kafka Connect's offsets topic: compacted, 25 partitions.
+fn offsets_topic(name: &str) -> TopicSpec {
+    let mut spec = TopicSpec { partitions: Some(25), ..TopicSpec::new(name) };
+    spec.config.insert("cleanup.policy".to_owned(), "compact".to_owned());
+    spec
+}
