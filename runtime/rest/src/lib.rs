@@ -1,1 +1,25 @@
-//! millrace-rest
+//! The REST API: Kafka Connect's, to the status code and message, over any [`Herder`](millrace_core::herder::Herder).
+//!
+//! [`serve`] binds the `listeners` and answers until [`RestServer::shutdown`]. What a request goes through, in order: [`server`]
+//! (connections, limits, deadline), [`path`] (what may be a path at all), [`routes`] (which resource, which method, which media
+//! type), then the handlers ([`root`], [`connectors`], [`plugins`]). [`mask`] takes secrets out of every answer (invariant 6).
+//!
+//! The oracle is a real worker: `tests/golden` holds its answers, and `tests/rest.rs` asks the same questions.
+
+mod answer;
+mod body;
+mod connectors;
+mod error;
+mod json;
+mod mask;
+mod options;
+mod page;
+mod path;
+mod plugins;
+mod root;
+mod routes;
+mod server;
+mod tasks;
+
+pub use options::RestOptions;
+pub use server::{RestServer, serve};

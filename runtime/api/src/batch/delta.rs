@@ -1,8 +1,8 @@
 //! The answer of a WASM stage: for each record it was given keep, drop, fail, or what changed.
 //!
 //! Header of eight u32: magic `MRD1`, inputs, new topics, new schemas, changes, failures, bytes of heap, flags. Then one verdict
-//! byte per input (left out with flag 1, "all kept"), the changes (u32 input, u32 mask, a row), the failures (u32 input, slice of
-//! the reason), the new topics and schemas (u32 length, bytes), the heap. Numbers of new topics and schemas continue those of
+//! byte per input (left out with flag 1, "all kept"), the changes (u32 input, u32 mask, a row), the failures (u32 input, u32 stage,
+//! slice of the reason), the new topics and schemas (u32 length, bytes), the heap. Numbers of new topics and schemas continue those of
 //! the batch that was sent. Frozen with `millrace:connect@0.1.0` (invariant 7).
 
 mod apply;
@@ -16,8 +16,8 @@ pub(crate) const MAGIC: [u8; 4] = *b"MRD1";
 pub(crate) const ALL_KEPT: u32 = 1;
 /// Size of a change: input, mask, row.
 pub(crate) const CHANGE: usize = 8 + size_of::<super::Row>();
-/// Size of a failure: input, start and length of the reason.
-pub(crate) const FAILURE: usize = 12;
+/// Size of a failure: input, stage, start and length of the reason.
+pub(crate) const FAILURE: usize = 16;
 
 /// What became of one input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

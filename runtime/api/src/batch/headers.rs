@@ -26,7 +26,9 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    pub(crate) fn of(bytes: &'a [u8], schemas: &'a [SchemaRef]) -> Self {
+    /// The headers that `bytes` hold, with the dictionary their schema ids refer to.
+    #[must_use]
+    pub fn of(bytes: &'a [u8], schemas: &'a [SchemaRef]) -> Self {
         Self { rest: bytes, schemas }
     }
 
@@ -56,6 +58,21 @@ pub fn push(out: &mut Vec<u8>, name: &str, schema_id: u32, write: impl FnOnce(&m
     Writer::new(out).str(name);
     out.extend_from_slice(&schema_id.to_le_bytes());
     write(&mut Writer::new(out));
+}
+
+/// Gives the schemas of well-formed headers other numbers, in place.
+pub(crate) fn renumber(bytes: &mut [u8], number: impl Fn(u32) -> u32) {
+    let mut rest = bytes;
+    while let Some((name, _)) = Value::split(rest) {
+        let at = name.bytes().len();
+        let Some(id) = rest.get_mut(at..at + 4) else { return };
+        let mut old = [0; 4];
+        old.copy_from_slice(id);
+        id.copy_from_slice(&number(u32::from_le_bytes(old)).to_le_bytes());
+        let Some((value, _)) = rest.get(at + 4..).and_then(Value::split) else { return };
+        let next = at + 4 + value.bytes().len();
+        rest = rest.split_at_mut(next).1;
+    }
 }
 
 /// Checks headers from outside: every name is text, every value well-formed, nothing is left over, and schema ids exist.

@@ -33,6 +33,13 @@ impl Slice {
         heap.get(start..start.checked_add(self.len as usize)?)
     }
 
+    /// The bytes in `heap`, to change; empty where [`Slice::of`] has nothing.
+    pub(crate) fn of_mut(self, heap: &mut [u8]) -> &mut [u8] {
+        let start = self.start as usize;
+        let range = start..start.saturating_add(self.len as usize);
+        if self.is_null() { &mut [] } else { heap.get_mut(range).unwrap_or_default() }
+    }
+
     /// The same slice after its heap was appended at `base` of another. The caller keeps heaps below [`super::MAX_HEAP`].
     #[must_use]
     pub(crate) fn rebased(self, base: usize) -> Self {

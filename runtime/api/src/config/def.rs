@@ -1,5 +1,7 @@
 //! The table itself.
 
+use std::sync::Arc;
+
 use super::Props;
 use crate::error::{Error, Result};
 
@@ -92,7 +94,7 @@ pub enum Default {
 }
 
 /// Which values are valid.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Validator {
     /// Any.
     Any,
@@ -104,6 +106,10 @@ pub enum Validator {
     OneOf(&'static [&'static str]),
     /// One of these texts in any case.
     OneOfIgnoreCase(&'static [&'static str]),
+    /// As [`Validator::OneOf`], for tables that come from a component.
+    OneOfThese(Arc<[String]>),
+    /// As [`Validator::OneOfIgnoreCase`], for tables that come from a component.
+    OneOfTheseIgnoreCase(Arc<[String]>),
     /// Text that is not empty.
     NonEmpty,
     /// Whatever this function accepts; it returns the cause when it does not.

@@ -71,10 +71,10 @@ impl ConfigKey {
 
     fn accept(&self, text: &str, parsed: &Parsed) -> Result<()> {
         let trimmed = text.trim();
-        let cause = match (self.validator, parsed) {
-            (Validator::AtLeast(min), Parsed::Int(n)) if *n < min => Some(format!("Value must be at least {min}")),
-            (Validator::Between(min, _), Parsed::Int(n)) if *n < min => Some(format!("Value must be at least {min}")),
-            (Validator::Between(_, max), Parsed::Int(n)) if *n > max => {
+        let cause = match (&self.validator, parsed) {
+            (Validator::AtLeast(min), Parsed::Int(n)) if n < min => Some(format!("Value must be at least {min}")),
+            (Validator::Between(min, _), Parsed::Int(n)) if n < min => Some(format!("Value must be at least {min}")),
+            (Validator::Between(_, max), Parsed::Int(n)) if n > max => {
                 Some(format!("Value must be no more than {max}"))
             }
             (Validator::OneOf(allowed), _) if !allowed.contains(&trimmed) => {
@@ -83,11 +83,19 @@ impl ConfigKey {
             (Validator::OneOfIgnoreCase(allowed), _) if !allowed.iter().any(|a| a.eq_ignore_ascii_case(trimmed)) => {
                 Some(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
             }
+            (Validator::OneOfThese(allowed), _) if !allowed.iter().any(|a| a == trimmed) => {
+                Some(format!("String must be one of: {}", allowed.join(", ")))
+            }
+            (Validator::OneOfTheseIgnoreCase(allowed), _)
+                if !allowed.iter().any(|a| a.eq_ignore_ascii_case(trimmed)) =>
+            {
+                Some(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
+            }
             (Validator::NonEmpty, _) if trimmed.is_empty() => Some("String must be non-empty".to_owned()),
             (Validator::Custom(check), _) => check(trimmed).err(),
             _ => None,
         };
-        cause.map_or(Ok(()), |cause| Err(self.invalid(text, &cause)))
+        cause.map_or(Ok(()), |cause| Err(self.invalid(trimmed, &cause)))
     }
 
     fn invalid(&self, text: &str, cause: &str) -> Error {

@@ -28,12 +28,25 @@ pub struct SinkContext {
 #[derive(Debug, Default)]
 pub struct Report {
     rejected: Vec<(usize, Error)>,
+    filtered: usize,
 }
 
 impl Report {
     /// The record at `index` of the batch was refused; the rest of the batch is unaffected.
     pub fn reject(&mut self, index: usize, error: Error) {
         self.rejected.push((index, error));
+    }
+
+    /// `count` records were not written on purpose, so that they are counted as such (invariant 3): the other side holds the
+    /// same or something newer, or the connector's configuration leaves them out.
+    pub fn filter(&mut self, count: usize) {
+        self.filtered += count;
+    }
+
+    /// How many were not written on purpose.
+    #[must_use]
+    pub fn filtered(&self) -> usize {
+        self.filtered
     }
 
     /// What was refused, for the runtime.

@@ -73,7 +73,7 @@ impl Value<'_> {
 }
 
 /// Sign and decimal digits of a big-endian two's complement integer, by repeated division: quadratic, but values are short.
-fn decimal_digits(unscaled: &[u8]) -> (bool, String) {
+pub(super) fn decimal_digits(unscaled: &[u8]) -> (bool, String) {
     if let Some(small) = to_i128(unscaled) {
         return (small < 0, small.unsigned_abs().to_string());
     }

@@ -18,6 +18,7 @@
 
 mod cursor;
 mod display;
+pub mod java;
 mod validate;
 mod writer;
 

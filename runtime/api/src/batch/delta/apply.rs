@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ALL_KEPT, CHANGE, FAILURE, MAGIC, Verdict, mask};
 use crate::batch::bytes::Reader;
 use crate::batch::wire::{Trust, check_row};
-use crate::batch::{MAX_HEAP, RecordBatch, Row, Slice};
+use crate::batch::{MAX_HEAP, RecordBatch, Row, Slice, headers};
 use crate::error::{Error, Result};
 use crate::schema;
 
@@ -36,6 +36,8 @@ pub struct Failed {
     pub row: Row,
     /// Why.
     pub error: Error,
+    /// Index of the stage that refused it among those the guest was configured with, as the guest says; 0 when it cannot tell.
+    pub stage: u32,
 }
 
 impl Applier {
@@ -65,9 +67,9 @@ impl Applier {
                     }
                 }
                 Verdict::Fail => {
-                    let reason = failures.next_if(|(input, _)| *input == index).map(|(_, reason)| reason);
-                    let error = Error::data(reason.unwrap_or_default());
-                    self.applied.failed.push(Failed { row, error });
+                    let failure = failures.next_if(|failure| failure.input == index).unwrap_or_default();
+                    let (error, stage) = (Error::data(failure.reason), failure.stage);
+                    self.applied.failed.push(Failed { row, error, stage });
                 }
             }
         }
@@ -77,7 +79,7 @@ impl Applier {
     /// Records that the row numbered `input` failed, without a delta: the guest trapped on it.
     pub fn fail(&mut self, batch: &RecordBatch, input: u32, error: Error) {
         if let Some(row) = self.advance(batch, input) {
-            self.applied.failed.push(Failed { row, error });
+            self.applied.failed.push(Failed { row, error, stage: 0 });
         }
     }
 
@@ -106,11 +108,18 @@ struct Change {
     row: Row,
 }
 
+#[derive(Default)]
+struct Failure {
+    input: usize,
+    stage: u32,
+    reason: String,
+}
+
 /// A delta after every check.
 struct Parsed<'d> {
     verdicts: Option<Vec<Verdict>>,
     changes: Vec<Change>,
-    failures: Vec<(usize, String)>,
+    failures: Vec<Failure>,
     topics: Vec<&'d str>,
     schemas: Vec<schema::Schema>,
     heap: &'d [u8],
@@ -148,6 +157,7 @@ impl<'d> Parsed<'d> {
             heap: reader.take(heap_len)?,
         };
         parsed.read_changes(change_bytes, batch)?;
+        parsed.check_headers()?;
         parsed.read_failures(failure_bytes)?;
         parsed.check_verdicts(inputs)?;
         Ok(parsed)
@@ -168,10 +178,11 @@ impl<'d> Parsed<'d> {
 
     fn read_failures(&mut self, bytes: &[u8]) -> Result<()> {
         for chunk in bytes.chunks_exact(FAILURE) {
-            let [input, start, len]: [u32; 3] = bytemuck::pod_read_unaligned(chunk);
+            let [input, stage, start, len]: [u32; 4] = bytemuck::pod_read_unaligned(chunk);
             let reason = Slice { start, len }.of(self.heap).unwrap_or_default();
             let shown = &reason[..reason.len().min(1024)];
-            self.failures.push((input as usize, String::from_utf8_lossy(shown).into_owned()));
+            let reason = String::from_utf8_lossy(shown).into_owned();
+            self.failures.push(Failure { input: input as usize, stage, reason });
         }
         Ok(())
     }
@@ -192,7 +203,7 @@ impl<'d> Parsed<'d> {
                     }
                 }
                 Verdict::Fail => {
-                    if self.failures.get(failure).is_none_or(|(f, _)| *f != input) {
+                    if self.failures.get(failure).is_none_or(|f| f.input != input) {
                         return Err(Error::data("a delta says a record failed but not why"));
                     }
                     failure += 1;
@@ -206,6 +217,38 @@ impl<'d> Parsed<'d> {
         }
     }
 
+    /// Where new headers lie, each place once, in order.
+    fn headers(&self) -> Vec<Slice> {
+        let mut headers: Vec<Slice> = self.changes.iter().map(|change| change.row.headers).collect();
+        headers.retain(|slice| !slice.is_null());
+        headers.sort_unstable_by_key(|slice| (slice.start, slice.len));
+        headers.dedup();
+        headers
+    }
+
+    /// Headers may get other schema numbers in place, so they must not share bytes with anything else.
+    fn check_headers(&self) -> Result<()> {
+        let headers = self.headers();
+        if headers.is_empty() || self.schemas.is_empty() {
+            return Ok(());
+        }
+        let mut slices: Vec<(Slice, bool)> = headers.into_iter().map(|slice| (slice, true)).collect();
+        let others = self.changes.iter().flat_map(|change| [change.row.key, change.row.value]);
+        slices.extend(others.filter(|slice| !slice.is_null()).map(|slice| (slice, false)));
+        slices.sort_unstable_by_key(|(slice, _)| slice.start);
+        let (mut end, mut end_of_headers) = (0, 0);
+        for (slice, is_headers) in slices {
+            if slice.start < end_of_headers || (is_headers && slice.start < end) {
+                return Err(Error::data("headers in a delta overlap other bytes"));
+            }
+            end = end.max(slice.start.saturating_add(slice.len));
+            if is_headers {
+                end_of_headers = end;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves heap, topics and schemas into the batch.
     fn adopt(&self, batch: &mut RecordBatch) -> Ids {
         let (base_topics, base_schemas) = (batch.topics().len(), batch.schemas().len());
@@ -214,7 +257,13 @@ impl<'d> Parsed<'d> {
         let (_, _, _, heap) = batch.parts_mut();
         let base = heap.len();
         heap.extend_from_slice(self.heap);
-        Ids { base, base_topics, base_schemas, topics, schemas }
+        let ids = Ids { base, base_topics, base_schemas, topics, schemas };
+        if ids.schemas_moved() {
+            for slice in self.headers() {
+                headers::renumber(slice.rebased(base).of_mut(heap), |id| ids.schema(id));
+            }
+        }
+        ids
     }
 }
 
@@ -252,6 +301,12 @@ impl Ids {
             row.headers = new.headers.rebased(self.base);
         }
         row
+    }
+
+    /// Whether any new schema has another number in the batch than in the delta, because the batch had it already.
+    fn schemas_moved(&self) -> bool {
+        let announced = |index: usize| u32::try_from(self.base_schemas + index + 1).ok();
+        self.schemas.iter().enumerate().any(|(index, id)| Some(*id) != announced(index))
     }
 
     fn schema(&self, id: u32) -> u32 {

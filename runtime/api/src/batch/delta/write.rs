@@ -42,13 +42,14 @@ impl DeltaWriter {
         self.verdicts.push(Verdict::Drop as u8);
     }
 
-    /// The next input is at fault.
-    pub fn fail(&mut self, reason: &str) {
+    /// The next input is at fault: `stage` is the index of the configured stage that refused it.
+    pub fn fail(&mut self, stage: u32, reason: &str) {
         let input = self.verdicts.len();
         self.verdicts.push(Verdict::Fail as u8);
         let start = self.heap.len();
         self.heap.extend_from_slice(reason.as_bytes());
         put(&mut self.failures, input);
+        self.failures.extend_from_slice(&stage.to_le_bytes());
         put(&mut self.failures, start);
         put(&mut self.failures, reason.len());
         self.failure_count += 1;

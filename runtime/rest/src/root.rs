@@ -1,0 +1,55 @@
+//! `/`, `/health` (KIP-1017) and `/metrics`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::answer;
+use crate::error::ApiError;
+use crate::server::Api;
+
+#[derive(Serialize)]
+struct ServerInfo<'a> {
+    version: &'a str,
+    commit: &'a str,
+    kafka_cluster_id: String,
+}
+
+#[derive(Serialize)]
+struct WorkerStatus {
+    status: &'static str,
+    message: &'static str,
+}
+
+const HEALTHY: WorkerStatus =
+    WorkerStatus { status: "healthy", message: "Worker has completed startup and is ready to handle requests." };
+const STARTING: WorkerStatus = WorkerStatus { status: "starting", message: "Worker is still starting up." };
+const UNHEALTHY: WorkerStatus = WorkerStatus {
+    status: "unhealthy",
+    message: "Worker was unable to handle this request and may be unable to handle other requests.",
+};
+
+pub(crate) async fn server_info(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
+    let kafka_cluster_id = api.herder.cluster_id().await?;
+    let info = ServerInfo { version: &api.options.version, commit: &api.options.commit, kafka_cluster_id };
+    Ok(answer::json(StatusCode::OK, &info))
+}
+
+/// Healthy means that the herder answers a question in time, not only that it has started.
+pub(crate) async fn health(State(api): State<Arc<Api>>) -> Response {
+    if !api.herder.ready() {
+        return answer::json(StatusCode::SERVICE_UNAVAILABLE, &STARTING);
+    }
+    match tokio::time::timeout(api.options.health_timeout, api.herder.connectors()).await {
+        Ok(Ok(_)) => answer::json(StatusCode::OK, &HEALTHY),
+        _ => answer::json(StatusCode::INTERNAL_SERVER_ERROR, &UNHEALTHY),
+    }
+}
+
+/// Prometheus' text format.
+pub(crate) async fn metrics(State(api): State<Arc<Api>>) -> Response {
+    answer::typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", api.herder.metrics())
+}
