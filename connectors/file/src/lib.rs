@@ -1,1 +1,7 @@
-//! millrace-connector-file
+//! `FileStreamSource` and `FileStreamSink`: lines of a file to a topic, and records of topics to a file. See `docs.md`.
+
+mod config;
+mod connector;
+mod task;
+
+pub use connector::{FileStreamSinkPlugin, FileStreamSourcePlugin};

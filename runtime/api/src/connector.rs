@@ -141,7 +141,7 @@ impl PlainConnector {
 #[async_trait]
 impl Connector for PlainConnector {
     async fn start(&mut self, _services: Services, props: &Props) -> Result<()> {
-        self.props = props.clone();
+        self.props.clone_from(props);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub enum ConverterUse {
 }
 
 /// Kafka Connect's `Converter`. One instance serves one task's keys or values, called from one thread at a time.
+#[allow(clippy::wrong_self_convention, reason = "the names are Kafka Connect's")]
 pub trait Converter: Send {
     /// Appends the tagged form of `wire` to `out` and returns its schema, `None` for schemaless. `None` in is null bytes.
     /// On failure what was appended does not matter; the caller truncates.
@@ -37,6 +38,7 @@ pub trait Converter: Send {
 }
 
 /// Kafka Connect's `HeaderConverter`.
+#[allow(clippy::wrong_self_convention, reason = "the names are Kafka Connect's")]
 pub trait HeaderConverter: Send {
     /// Appends the tagged form of a header's bytes and returns its schema.
     ///

@@ -1,1 +1,47 @@
-//! millrace-converters
+//! Converters: the bytes of a record to tagged values and back, with Kafka Connect's class names, keys, schemas and errors.
+//!
+//! [`plugins`] is the list; [`by_class`] finds one by the names that Kafka Connect takes.
+
+mod bytes;
+mod header;
+mod headers;
+mod json;
+mod string;
+
+pub use bytes::{ByteArrayConverter, ByteArrayPlugin};
+pub use header::{SimpleHeaderConverter, SimpleHeaderPlugin};
+pub use json::{JsonConverter, JsonPlugin};
+pub use string::{StringConverter, StringPlugin};
+
+use millrace_api::config::Props;
+use millrace_api::converter::{ConverterPlugin, ConverterUse};
+
+/// Every converter, by class name.
+#[must_use]
+pub fn plugins() -> Vec<Box<dyn ConverterPlugin>> {
+    vec![Box::new(ByteArrayPlugin), Box::new(JsonPlugin), Box::new(SimpleHeaderPlugin), Box::new(StringPlugin)]
+}
+
+/// The converter that `name` means: a class name, its last part, or that without `Converter` (for a header converter without
+/// `HeaderConverter`).
+#[must_use]
+pub fn by_class(name: &str) -> Option<Box<dyn ConverterPlugin>> {
+    plugins().into_iter().find(|plugin| {
+        let class = plugin.class();
+        let simple = class.rsplit('.').next().unwrap_or(class);
+        let pruned = simple.strip_suffix("HeaderConverter").or_else(|| simple.strip_suffix("Converter"));
+        name == class || name == simple || Some(name) == pruned || plugin.aliases().contains(&name)
+    })
+}
+
+/// The properties of a converter with `converter.type`, which the worker sets from how it is used.
+fn with_type(props: &Props, usage: ConverterUse) -> Props {
+    let usage = match usage {
+        ConverterUse::Key => "key",
+        ConverterUse::Value => "value",
+        ConverterUse::Header => "header",
+    };
+    let mut props = props.clone();
+    props.insert("converter.type".to_owned(), usage.to_owned());
+    props
+}

@@ -182,7 +182,8 @@ pub(crate) fn copy_bytes(record: &RawRecord<'_>, origin: u32, batch: &mut Record
 }
 
 /// The keys under `prefix.`, without it.
-pub(crate) fn strip_prefix(props: &Props, prefix: &str) -> Props {
+#[must_use]
+pub fn strip_prefix(props: &Props, prefix: &str) -> Props {
     let under = |key: &str| Some(key.strip_prefix(prefix)?.strip_prefix('.')?.to_owned());
     props.iter().filter_map(|(key, value)| Some((under(key)?, value.clone()))).collect()
 }

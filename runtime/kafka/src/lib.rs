@@ -1,1 +1,20 @@
-//! millrace-kafka
+//! Kafka as Millrace's log: [`KafkaLog`] is [`millrace_api::log::Log`] over librdkafka.
+//!
+//! - `allow`: the closed list of client settings. Nothing else ever reaches the C library, which runs some of its settings as code.
+//! - `consumer`: a thread per consumer that owns it; batches are read where librdkafka put them.
+//! - `producer`: idempotent always, transactional on request.
+//! - `admin`: topics, offsets, groups.
+//! - `ffi`: the only unsafe code.
+
+mod admin;
+mod allow;
+mod client;
+mod consumer;
+mod error;
+mod ffi;
+mod list;
+mod log;
+mod producer;
+
+pub use client::ClientProps;
+pub use log::KafkaLog;

@@ -64,11 +64,11 @@ async fn real_demo_is_exact_after_kills() {
     }
     worker.stop();
     // The demo's own count includes only its own orders; the database and the windows must hold both, each once.
-    let database = format!("jdbc:sqlite:{}", data.join("shopstream.db").display());
+    let database = millrace_connector_jdbc::tools::Database::sqlite(&data.join("shopstream.db"));
     let mut worker = Worker::start(&arguments, &log);
     let counts = || async {
         let count = "SELECT 'k', COUNT(*) FROM transactions WHERE orderId LIKE 'k-%' UNION ALL SELECT 'h', SUM(transactionCount) FROM hourly_summary WHERE hourWindow LIKE '2026-11-20T1%'";
-        millrace_connector_jdbc::tools::query(&database, count).await.unwrap_or_default()
+        database.query(count).await.unwrap_or_default()
     };
     let wanted = vec![("k".to_owned(), 600), ("h".to_owned(), 600)];
     eventually("600 orders arrive once", Duration::from_secs(60), counts, |seen| *seen == wanted).await;

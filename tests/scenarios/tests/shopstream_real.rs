@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use hyper::Method;
-use millrace_connector_jdbc::tools;
+use millrace_api::config::Password;
+use millrace_connector_jdbc::tools::Database;
 use millrace_scenarios::{Http, Worker, endpoint, eventually, free_port, repository};
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ struct Run {
     dir: tempfile::TempDir,
     rest: u16,
     orders: u16,
-    database: String,
+    database: Database,
     elasticsearch: String,
     index: String,
 }
@@ -37,7 +38,7 @@ impl Run {
         let run = Self {
             rest: free_port(),
             orders: free_port(),
-            database: format!("jdbc:mysql://{rest}?user={user}&password={password}"),
+            database: Database::mysql(format!("jdbc:mysql://{rest}"), user, Password::new(password)),
             elasticsearch: endpoint("MILLRACE_TEST_ELASTICSEARCH"),
             index,
             dir,
@@ -148,10 +149,10 @@ async fn send(http: &Http, url: &str, n: u64) {
 async fn real_orders_are_exact_through_kills_and_a_broker_restart() {
     let run = Run::new();
     for table in ["transactions", "hourly_summary"] {
-        tools::execute(&run.database, &format!("DROP TABLE IF EXISTS {table}")).await.expect("drop");
+        run.database.execute(&format!("DROP TABLE IF EXISTS {table}")).await.expect("drop");
     }
     let ddl = std::fs::read_to_string(Run::scenario().join("schema.mysql.sql")).expect("schema");
-    tools::execute(&run.database, &ddl).await.expect("tables");
+    run.database.execute(&ddl).await.expect("tables");
 
     let http = Http::default();
     let url = format!("http://127.0.0.1:{}/api/orders", run.orders);
@@ -188,7 +189,7 @@ async fn real_orders_are_exact_through_kills_and_a_broker_restart() {
     let valid = (0..ORDERS).filter(|n| is_valid(*n)).count() as u64;
     let counts = || async {
         let sql = "SELECT 't', COUNT(*) FROM transactions UNION ALL SELECT 'h', CAST(SUM(transactionCount) AS SIGNED) FROM hourly_summary";
-        (tools::query(&run.database, sql).await.unwrap_or_default(), run.documents(&http).await)
+        (run.database.query(sql).await.unwrap_or_default(), run.documents(&http).await)
     };
     let wanted = (vec![("t".to_owned(), valid), ("h".to_owned(), valid)], Some(valid));
     eventually(&format!("{valid} orders are everywhere, once"), Duration::from_secs(120), counts, |seen| *seen == wanted).await;
@@ -196,10 +197,10 @@ async fn real_orders_are_exact_through_kills_and_a_broker_restart() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(counts().await, wanted);
 
-    let rows = tools::query(&run.database, "SELECT CAST(SUM(price) AS CHAR), COUNT(DISTINCT orderId) FROM transactions").await.expect("rows");
+    let rows = run.database.query("SELECT CAST(SUM(price) AS CHAR), COUNT(DISTINCT orderId) FROM transactions").await.expect("rows");
     let cents: u64 = (0..ORDERS).filter(|n| is_valid(*n)).map(|n| n % 90_000 + 1).sum();
     assert_eq!(rows, [(format!("{}.{:02}", cents / 100, cents % 100), valid)], "prices are exact");
-    let hours = tools::query(&run.database, "SELECT hourWindow, transactionCount FROM hourly_summary ORDER BY hourWindow").await.expect("rows");
+    let hours = run.database.query("SELECT hourWindow, transactionCount FROM hourly_summary ORDER BY hourWindow").await.expect("rows");
     let expected: Vec<(String, u64)> = (0..6)
         .map(|hour| (format!("2026-11-20T{hour:02}:00:00Z"), (0..ORDERS).filter(|n| is_valid(*n) && n % 6 == hour).count() as u64))
         .collect();

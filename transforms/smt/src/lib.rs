@@ -1,1 +1,52 @@
-//! millrace-smt
+//! Kafka Connect's own transformations and predicates as one WebAssembly component, one file each.
+//!
+//! Without a schema, keys and values are maps whose bytes are copied as they lie, except for what changes. With one they are
+//! structs, and what comes of a schema is worked out once and kept for the 16 schemas used last.
+
+pub mod predicates;
+pub mod regex;
+
+mod extract_field;
+mod field_path;
+mod filter;
+mod hoist_field;
+mod insert_field;
+mod map;
+mod mask_field;
+mod part;
+mod regex_router;
+mod replace_field;
+mod replacement;
+mod timestamp_converter;
+mod topics;
+mod value_to_key;
+
+pub use extract_field::ExtractField;
+pub use filter::Filter;
+pub use hoist_field::HoistField;
+pub use insert_field::InsertField;
+pub use mask_field::MaskField;
+pub use part::{OnKey, OnValue, Side};
+pub use regex_router::RegexRouter;
+pub use replace_field::ReplaceField;
+pub use timestamp_converter::TimestampConverter;
+pub use value_to_key::ValueToKey;
+
+millrace_sdk::export_smt!(
+    ExtractField<OnKey>,
+    ExtractField<OnValue>,
+    Filter,
+    HoistField<OnKey>,
+    HoistField<OnValue>,
+    InsertField<OnKey>,
+    InsertField<OnValue>,
+    MaskField<OnKey>,
+    MaskField<OnValue>,
+    RegexRouter,
+    ReplaceField<OnKey>,
+    ReplaceField<OnValue>,
+    TimestampConverter<OnKey>,
+    TimestampConverter<OnValue>,
+    ValueToKey;
+    predicates predicates::HasHeaderKey, predicates::RecordIsTombstone, predicates::TopicNameMatches,
+);

@@ -107,6 +107,7 @@ impl RecordBatch {
     }
 
     /// All records in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Record<'_>> + Clone {
         self.rows.iter().map(|row| Record { batch: self, row })
     }
@@ -168,6 +169,7 @@ impl RecordBatch {
         self.rows.retain(keep);
     }
 
+    #[allow(clippy::type_complexity, reason = "each part once, for the two places that change several at a time")]
     pub(crate) fn parts_mut(&mut self) -> (&mut Vec<Arc<str>>, &mut Vec<SchemaRef>, &mut Vec<Row>, &mut Vec<u8>) {
         (&mut self.topics, &mut self.schemas, &mut self.rows, &mut self.heap)
     }

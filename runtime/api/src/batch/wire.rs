@@ -42,17 +42,28 @@ pub enum Trust {
 
 /// Encodes the rows numbered `rows` (ascending) of `batch` into `out`, which is cleared first.
 ///
-/// When all rows and parts are wanted, the heap is copied whole; else only the bytes that are wanted.
+/// When all rows and parts are wanted, the heap is copied whole; else only the bytes that are wanted. Rows may share bytes: where
+/// copying them for each would take more than the heap itself, it is copied whole, too.
 pub fn encode(batch: &RecordBatch, rows: &[u32], needs: Needs, out: &mut Vec<u8>) {
     out.clear();
-    let whole = needs == Needs::ALL && rows.len() == batch.rows.len();
+    let all = needs == Needs::ALL && rows.len() == batch.rows.len();
+    let whole = all || wanted(batch, rows, needs) > batch.heap.len() as u64;
     out.reserve(64 + size_of_val(rows) * 16 + if whole { batch.heap.len() } else { 0 });
     out.extend_from_slice(&MAGIC);
     for n in [batch.topics.len(), batch.schemas.len(), rows.len(), 0, 0, 0, 0] {
         put(out, n);
     }
     if whole {
-        out.extend_from_slice(bytemuck::cast_slice(&batch.rows));
+        if all {
+            out.extend_from_slice(bytemuck::cast_slice(&batch.rows));
+        } else {
+            let part = |wanted: bool, slice: Slice| if wanted { slice } else { Slice::NULL };
+            for row in selected(batch, rows) {
+                let (key, value) = (part(needs.key, row.key), part(needs.value, row.value));
+                let row = Row { key, value, headers: part(needs.headers, row.headers), ..*row };
+                out.extend_from_slice(bytemuck::bytes_of(&row));
+            }
+        }
         dictionaries(batch, out);
         out.extend_from_slice(&batch.heap);
         let heap = batch.heap.len();
@@ -60,6 +71,17 @@ pub fn encode(batch: &RecordBatch, rows: &[u32], needs: Needs, out: &mut Vec<u8>
     } else {
         compact(batch, rows, needs, out);
     }
+}
+
+fn selected<'b>(batch: &'b RecordBatch, rows: &'b [u32]) -> impl Iterator<Item = &'b Row> {
+    rows.iter().filter_map(|row| batch.rows.get(*row as usize))
+}
+
+/// Bytes of the parts that are wanted, counted for each row.
+fn wanted(batch: &RecordBatch, rows: &[u32], needs: Needs) -> u64 {
+    let len = |wanted: bool, slice: Slice| if wanted { u64::from(slice.len) } else { 0 };
+    let row = |row: &Row| len(needs.key, row.key) + len(needs.value, row.value) + len(needs.headers, row.headers);
+    selected(batch, rows).map(row).sum()
 }
 
 fn compact(batch: &RecordBatch, rows: &[u32], needs: Needs, out: &mut Vec<u8>) {
@@ -72,8 +94,7 @@ fn compact(batch: &RecordBatch, rows: &[u32], needs: Needs, out: &mut Vec<u8>) {
         at += from.len;
         placed
     };
-    let selected = || rows.iter().filter_map(|row| batch.rows.get(*row as usize));
-    for row in selected() {
+    for row in selected(batch, rows) {
         let row = Row {
             key: place(needs.key, row.key),
             value: place(needs.value, row.value),
@@ -83,7 +104,7 @@ fn compact(batch: &RecordBatch, rows: &[u32], needs: Needs, out: &mut Vec<u8>) {
         out.extend_from_slice(bytemuck::bytes_of(&row));
     }
     dictionaries(batch, out);
-    for row in selected() {
+    for row in selected(batch, rows) {
         for (wanted, from) in [(needs.key, row.key), (needs.value, row.value), (needs.headers, row.headers)] {
             if wanted {
                 out.extend_from_slice(from.of(&batch.heap).unwrap_or(&[]));
@@ -117,6 +138,9 @@ pub fn decode(bytes: Vec<u8>, trust: Trust) -> Result<RecordBatch> {
         return Err(Error::data("these bytes are no record batch of version 1"));
     }
     let (topic_count, schema_count) = (reader.count(4)?, reader.count(4)?);
+    if trust == Trust::Nobody {
+        check_dictionaries(topic_count, schema_count)?;
+    }
     let row_count = reader.count(size_of::<Row>())?;
     let heap_len = reader.u32()? as usize;
     reader.take(12)?;
@@ -125,19 +149,17 @@ pub fn decode(bytes: Vec<u8>, trust: Trust) -> Result<RecordBatch> {
     for _ in 0..topic_count {
         topics.push(Arc::from(reader.text()?));
     }
-    let mut schemas = Vec::with_capacity(schema_count);
-    for _ in 0..schema_count {
-        schemas.push(Arc::new(schema::decode(reader.slice()?)?));
-    }
+    let schemas: Vec<_> = read_schemas(&mut reader, schema_count)?.into_iter().map(Arc::new).collect();
     if reader.remaining() != heap_len {
         return Err(Error::data("a batch's heap is shorter or longer than announced"));
     }
     let base = bytes.len() - heap_len;
     let heap = &bytes[base..];
     let mut rows = Vec::with_capacity(row_count);
+    let mut checker = Checker::new(heap, row_count, topics.len(), schemas.len(), trust);
     for chunk in row_bytes.chunks_exact(size_of::<Row>()) {
         let row: Row = bytemuck::pod_read_unaligned(chunk);
-        check_row(&row, heap, topics.len(), schemas.len(), trust)?;
+        checker.row(&row)?;
         rows.push(Row {
             key: row.key.rebased(base),
             value: row.value.rebased(base),
@@ -148,27 +170,84 @@ pub fn decode(bytes: Vec<u8>, trust: Trust) -> Result<RecordBatch> {
     Ok(RecordBatch::from_parts(topics, schemas, rows, bytes))
 }
 
-/// Checks what a row points to.
-pub(crate) fn check_row(row: &Row, heap: &[u8], topics: usize, schemas: usize, trust: Trust) -> Result<()> {
-    if row.topic as usize >= topics {
-        return Err(Error::data("a record names a topic that is not there"));
-    }
-    if row.key_schema as usize > schemas || row.value_schema as usize > schemas {
-        return Err(Error::data("a record names a schema that is not there"));
-    }
-    for slice in [row.key, row.value] {
-        if let Some(bytes) = checked(slice, heap)?
-            && trust == Trust::Nobody
-        {
-            validate(bytes)?;
-        }
-    }
-    if let Some(bytes) = checked(row.headers, heap)?
-        && trust == Trust::Nobody
-    {
-        headers::validate(bytes, schemas)?;
+/// Most topics and schemas that a batch may have once somebody else has a say in it: they are searched one by one.
+const MAX_TOPICS: usize = 16_384;
+const MAX_SCHEMAS: usize = 4_096;
+/// Most bytes of schemas read at once: a few of them become some hundred in memory.
+const MAX_SCHEMA_BYTES: usize = 4 << 20;
+
+/// Refuses dictionaries that are only there to take time and memory.
+pub(crate) fn check_dictionaries(topics: usize, schemas: usize) -> Result<()> {
+    if topics > MAX_TOPICS || schemas > MAX_SCHEMAS {
+        return Err(Error::new(
+            crate::ErrorKind::Limit,
+            format!("a batch would name more than {MAX_TOPICS} topics or {MAX_SCHEMAS} schemas"),
+        ));
     }
     Ok(())
+}
+
+pub(crate) fn read_schemas(reader: &mut Reader<'_>, count: usize) -> Result<Vec<schema::Schema>> {
+    let mut left = MAX_SCHEMA_BYTES;
+    let mut schemas = Vec::with_capacity(count);
+    for _ in 0..count {
+        let bytes = reader.slice()?;
+        left = left
+            .checked_sub(bytes.len())
+            .ok_or_else(|| Error::new(crate::ErrorKind::Limit, "the schemas of a batch take more than 4 MiB"))?;
+        schemas.push(schema::decode(bytes)?);
+    }
+    Ok(schemas)
+}
+
+/// Checks what rows point to. Rows may share bytes, and a slice that is the same as in the row before is not checked again; but
+/// what a lying batch costs to check is bounded by its own size.
+pub(crate) struct Checker<'h> {
+    heap: &'h [u8],
+    topics: usize,
+    schemas: usize,
+    trust: Trust,
+    /// Key, value and headers of the row before.
+    last: [Slice; 3],
+    /// Bytes that may still be checked.
+    left: usize,
+}
+
+impl<'h> Checker<'h> {
+    pub(crate) fn new(heap: &'h [u8], rows: usize, topics: usize, schemas: usize, trust: Trust) -> Self {
+        let left = heap.len().saturating_mul(8).saturating_add(rows.saturating_mul(1 << 10)).saturating_add(1 << 16);
+        Self { heap, topics, schemas, trust, last: [Slice::NULL; 3], left }
+    }
+
+    pub(crate) fn row(&mut self, row: &Row) -> Result<()> {
+        if row.topic as usize >= self.topics {
+            return Err(Error::data("a record names a topic that is not there"));
+        }
+        if row.key_schema as usize > self.schemas || row.value_schema as usize > self.schemas {
+            return Err(Error::data("a record names a schema that is not there"));
+        }
+        let schemas = self.schemas;
+        self.slice(0, row.key, validate)?;
+        self.slice(1, row.value, validate)?;
+        self.slice(2, row.headers, |bytes| headers::validate(bytes, schemas))
+    }
+
+    fn slice(&mut self, part: usize, slice: Slice, check: impl Fn(&[u8]) -> Result<()>) -> Result<()> {
+        if self.last[part] == slice {
+            return Ok(());
+        }
+        if let Some(bytes) = checked(slice, self.heap)?
+            && self.trust == Trust::Nobody
+        {
+            self.left = self
+                .left
+                .checked_sub(bytes.len())
+                .ok_or_else(|| Error::new(crate::ErrorKind::Limit, "the records of a batch share bytes too often"))?;
+            check(bytes)?;
+        }
+        self.last[part] = slice;
+        Ok(())
+    }
 }
 
 fn checked(slice: Slice, heap: &[u8]) -> Result<Option<&[u8]>> {

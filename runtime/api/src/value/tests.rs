@@ -64,12 +64,16 @@ fn write(tree: &Tree, w: &mut Writer<'_>) {
         Tree::Timestamp(t) => w.timestamp(*t),
         Tree::Array(items) => {
             let open = w.begin_array();
-            items.iter().for_each(|item| write(item, w));
+            for item in items {
+                write(item, w);
+            }
             w.end(open, items.len());
         }
         Tree::Struct(items) => {
             let open = w.begin_struct();
-            items.iter().for_each(|item| write(item, w));
+            for item in items {
+                write(item, w);
+            }
             w.end(open, items.len());
         }
         Tree::Map(entries) => {

@@ -170,6 +170,7 @@ impl<'b> Writer<'b> {
 
     /// Closes a container with `count` elements, entries or fields.
     #[inline]
+    #[allow(clippy::needless_pass_by_value, reason = "what is closed is gone: nobody closes it twice")]
     pub fn end(&mut self, open: Open, count: usize) {
         let body = self.out.len().saturating_sub(open.at + 5);
         if let Some(header) = self.out.get_mut(open.at + 1..open.at + CONTAINER_HEADER) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{ALL_KEPT, CHANGE, FAILURE, MAGIC, Verdict, mask};
 use crate::batch::bytes::Reader;
-use crate::batch::wire::{Trust, check_row};
+use crate::batch::wire::{Checker, Trust, check_dictionaries, read_schemas};
 use crate::batch::{MAX_HEAP, RecordBatch, Row, Slice, headers};
 use crate::error::{Error, Result};
 use crate::schema;
@@ -135,13 +135,16 @@ impl<'d> Parsed<'d> {
             return Err(Error::data("a delta answers for another number of records than it was given"));
         }
         let (topic_count, schema_count) = (reader.count(4)?, reader.count(4)?);
+        if topic_count + schema_count > 0 {
+            check_dictionaries(batch.topics().len() + topic_count, batch.schemas().len() + schema_count)?;
+        }
         let (change_count, failure_count) = (reader.count(CHANGE)?, reader.count(FAILURE)?);
         let (heap_len, flags) = (reader.u32()? as usize, reader.u32()?);
         let verdicts = if flags & ALL_KEPT == 0 { Some(verdicts(reader.take(inputs)?)?) } else { None };
         let change_bytes = reader.take(change_count * CHANGE)?;
         let failure_bytes = reader.take(failure_count * FAILURE)?;
         let topics = (0..topic_count).map(|_| topic(reader.text()?)).collect::<Result<Vec<_>>>()?;
-        let schemas = (0..schema_count).map(|_| schema::decode(reader.slice()?)).collect::<Result<Vec<_>>>()?;
+        let schemas = read_schemas(&mut reader, schema_count)?;
         if reader.remaining() != heap_len {
             return Err(Error::data("a delta's heap is shorter or longer than announced"));
         }
@@ -158,7 +161,7 @@ impl<'d> Parsed<'d> {
         };
         parsed.read_changes(change_bytes, batch)?;
         parsed.check_headers()?;
-        parsed.read_failures(failure_bytes)?;
+        parsed.read_failures(failure_bytes);
         parsed.check_verdicts(inputs)?;
         Ok(parsed)
     }
@@ -166,17 +169,18 @@ impl<'d> Parsed<'d> {
     fn read_changes(&mut self, bytes: &[u8], batch: &RecordBatch) -> Result<()> {
         let topics = batch.topics().len() + self.topics.len();
         let schemas = batch.schemas().len() + self.schemas.len();
+        let mut checker = Checker::new(self.heap, bytes.len() / CHANGE, topics.max(1), schemas, Trust::Nobody);
         for chunk in bytes.chunks_exact(CHANGE) {
             let (head, row) = chunk.split_at(8);
             let [input, mask]: [u32; 2] = bytemuck::pod_read_unaligned(head);
             let row = only(bytemuck::pod_read_unaligned(row), mask);
-            check_row(&row, self.heap, topics.max(1), schemas, Trust::Nobody)?;
+            checker.row(&row)?;
             self.changes.push(Change { input: input as usize, mask, row });
         }
         Ok(())
     }
 
-    fn read_failures(&mut self, bytes: &[u8]) -> Result<()> {
+    fn read_failures(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks_exact(FAILURE) {
             let [input, stage, start, len]: [u32; 4] = bytemuck::pod_read_unaligned(chunk);
             let reason = Slice { start, len }.of(self.heap).unwrap_or_default();
@@ -184,7 +188,6 @@ impl<'d> Parsed<'d> {
             let reason = String::from_utf8_lossy(shown).into_owned();
             self.failures.push(Failure { input: input as usize, stage, reason });
         }
-        Ok(())
     }
 
     /// Changes and failures must stand in the order of the inputs whose verdict announces them.

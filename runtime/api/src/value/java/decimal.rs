@@ -93,9 +93,8 @@ fn unscaled(negative: bool, digits: impl Iterator<Item = u8>) -> Option<Vec<u8>>
     if negative {
         negate(&mut bytes);
     }
-    let redundant = bytes.windows(2).take_while(|pair| {
-        (pair[0] == 0 && pair[1] < 0x80) || (pair[0] == 0xff && pair[1] >= 0x80)
-    });
+    let redundant =
+        bytes.windows(2).take_while(|pair| (pair[0] == 0 && pair[1] < 0x80) || (pair[0] == 0xff && pair[1] >= 0x80));
     let start = redundant.count();
     bytes.drain(..start);
     Some(bytes)

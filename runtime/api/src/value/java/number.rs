@@ -13,10 +13,12 @@ pub fn double(value: f64, out: &mut Vec<u8>) {
     if (1e-3..1e7).contains(&magnitude) {
         // Here the shortest digits lie the same way in both languages.
         out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
-    } else if special(magnitude, value.is_sign_negative(), out) {
-    } else if magnitude < 1e-300 && two_digits(&format!("{magnitude:.1e}"), |text| text.parse() == Ok(magnitude), out, value < 0.0)
-    {
-    } else {
+        return;
+    }
+    let reads_back = |text: &str| text.parse() == Ok(magnitude);
+    let done = special(magnitude, value.is_sign_negative(), out)
+        || (magnitude < 1e-300 && two_digits(&format!("{magnitude:.1e}"), reads_back, out, value < 0.0));
+    if !done {
         scientific(ryu::Buffer::new().format_finite(value), out);
     }
 }
@@ -27,9 +29,12 @@ pub fn float(value: f32, out: &mut Vec<u8>) {
     let magnitude = value.abs();
     if (1e-3..1e7).contains(&magnitude) {
         out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
-    } else if special(f64::from(magnitude), value.is_sign_negative(), out) {
-    } else if magnitude < 1e-40 && two_digits(&format!("{magnitude:.1e}"), |text| text.parse() == Ok(magnitude), out, value < 0.0) {
-    } else {
+        return;
+    }
+    let reads_back = |text: &str| text.parse() == Ok(magnitude);
+    let done = special(f64::from(magnitude), value.is_sign_negative(), out)
+        || (magnitude < 1e-40 && two_digits(&format!("{magnitude:.1e}"), reads_back, out, value < 0.0));
+    if !done {
         scientific(ryu::Buffer::new().format_finite(value), out);
     }
 }

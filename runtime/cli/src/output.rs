@@ -1,0 +1,59 @@
+//! What people read: log lines, errors, totals. Data goes to standard output, everything else to standard error.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line is for")]
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use millrace_api::{Error, ErrorKind};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Args, Command};
+
+/// Log lines to standard error. The demo shows warnings only, so that its progress can be read.
+pub(crate) fn init_logging(args: &Args) {
+    let default = match args.command {
+        Command::Standalone(_) => "info",
+        Command::Demo(_) | Command::Topics(_) => "warn",
+    };
+    let text = args.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(text).unwrap_or_else(|error| {
+        eprintln!("warning: log filter {text:?} is not understood ({error}); using {default}");
+        EnvFilter::new(default)
+    });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if args.log_json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}
+
+/// Prints an error with its causes and gives the exit code: 2 for a wrong configuration, 3 for what is missing outside, 1 else.
+pub(crate) fn fail(error: &Error) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        eprintln!("  because: {inner}");
+        cause = inner.source();
+    }
+    ExitCode::from(match error.kind() {
+        ErrorKind::Config => 2,
+        ErrorKind::Retriable | ErrorKind::External | ErrorKind::Timeout => 3,
+        _ => 1,
+    })
+}
+
+/// A line of data.
+pub(crate) fn data(line: &str) {
+    println!("{line}");
+}
+
+/// A line for a person; not for standard output when that is for machines.
+pub(crate) fn note(machine: bool, line: &str) {
+    if machine {
+        eprintln!("{line}");
+    } else {
+        println!("{line}");
+    }
+}

@@ -1,0 +1,181 @@
+//! The closed list of client settings. A setting has Kafka's name and is translated to librdkafka's; a name that is not in
+//! [`table`] never reaches the C library, whatever its origin. There is no pass-through: some of librdkafka's own settings load
+//! libraries, run shell commands or read files.
+
+mod near;
+mod table;
+
+use millrace_api::config::Props;
+use millrace_api::error::{Error, Result};
+
+use table::{Entry, ROLES, Rule, TABLE};
+
+/// What a client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Producer,
+    Consumer,
+    Admin,
+}
+
+/// Translated settings.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// librdkafka's names and values.
+    pub(crate) native: Vec<(&'static str, String)>,
+    /// Settings that Millrace acts upon by itself, by their Kafka names.
+    own: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    /// A setting that Millrace acts upon by itself.
+    pub(crate) fn own(&self, key: &str) -> Option<&str> {
+        self.own.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Translates the settings of a client.
+///
+/// # Errors
+/// [`millrace_api::ErrorKind::Config`] naming key, cause and fix.
+pub(crate) fn translate(role: Role, props: &Props) -> Result<Settings> {
+    let mut settings = Settings::default();
+    for (key, value) in props {
+        let entry = find(key)?;
+        if !entry.roles.contains(&role) {
+            return Err(wrong_role(entry, role));
+        }
+        entry.apply(value.trim(), props, &mut settings)?;
+    }
+    Ok(settings)
+}
+
+/// Checks settings of a client whose role is not known: each must be right for a client that knows it.
+///
+/// # Errors
+/// As [`translate`].
+pub(crate) fn check(props: &Props) -> Result<()> {
+    let mut settings = Settings::default();
+    props.iter().try_for_each(|(key, value)| find(key)?.apply(value.trim(), props, &mut settings))
+}
+
+fn find(key: &str) -> Result<&'static Entry> {
+    if let Some(entry) = TABLE.iter().find(|entry| entry.name == key) {
+        return Ok(entry);
+    }
+    if ["ssl.", "sasl.", "security.providers"].iter().any(|prefix| key.starts_with(prefix)) {
+        return Err(Error::config(format!(
+            "Invalid configuration {key}: connections with TLS or SASL are not supported; remove it and connect in plain text"
+        )));
+    }
+    let names = TABLE.iter().filter(|entry| !matches!(entry.rule, Rule::Refused(_))).map(|entry| entry.name);
+    let hint = near::nearest(key, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
+    let shown: String = key.chars().filter(|c| !c.is_control()).take(100).collect();
+    Err(Error::config(format!(
+        "Unknown configuration {shown}: not one of the Kafka client settings that are supported; remove it{hint}"
+    )))
+}
+
+fn wrong_role(entry: &Entry, role: Role) -> Error {
+    let name = |role: &Role| ROLES.iter().find(|(known, _)| known == role).map_or("", |(_, name)| *name);
+    let knowing: Vec<_> = entry.roles.iter().map(name).collect();
+    Error::config(format!(
+        "Invalid configuration {}: it is a setting of {}, not of {}; remove it",
+        entry.name,
+        knowing.join(" and "),
+        name(&role)
+    ))
+}
+
+impl Entry {
+    fn apply(&self, value: &str, props: &Props, settings: &mut Settings) -> Result<()> {
+        match &self.rule {
+            Rule::Int { names, min, max } => {
+                let value = self.int(value, *min, *max)?;
+                settings.native.extend(names.iter().map(|name| (*name, value.to_string())));
+            }
+            Rule::IntOrOff { names, max } => {
+                let value = self.int(value, -1, *max)?.max(0);
+                settings.native.extend(names.iter().map(|name| (*name, value.to_string())));
+            }
+            Rule::Kilobytes { name, max } => {
+                let bytes = self.int(value, 0, *max)?;
+                settings.native.push((name, (bytes / 1024).max(1).to_string()));
+            }
+            Rule::Choice { name, values } => {
+                let lower = value.to_ascii_lowercase();
+                let Some((_, native)) = values.iter().find(|(kafka, _)| *kafka == lower) else {
+                    let allowed: Vec<_> = values.iter().map(|(kafka, _)| *kafka).collect();
+                    return Err(self.invalid(&format!("use {}", allowed.join(", "))));
+                };
+                settings.native.push((name, (*native).to_owned()));
+            }
+            Rule::Text { name } => {
+                if value.contains(|c: char| c.is_control()) || value.len() > 1_000 {
+                    return Err(self.invalid("use up to 1000 printable characters"));
+                }
+                settings.native.push((name, value.to_owned()));
+            }
+            Rule::Only { values, reason } => {
+                if !values.iter().any(|allowed| allowed.eq_ignore_ascii_case(value)) {
+                    return Err(self.invalid(reason));
+                }
+            }
+            Rule::Level { codec, min, max } => {
+                let level = self.int(value, *min, *max)?;
+                if props.get("compression.type").is_some_and(|used| used.trim().eq_ignore_ascii_case(codec)) {
+                    settings.native.push(("compression.level", level.to_string()));
+                }
+            }
+            Rule::Assignors => settings.native.push(("partition.assignment.strategy", self.assignors(value)?)),
+            Rule::OwnCount => {
+                let value = self.int(value, 1, i64::from(i32::MAX))?;
+                settings.own.push((self.name, value.to_string()));
+            }
+            Rule::OwnText => {
+                if value.is_empty() || value.contains(|c: char| c.is_control()) {
+                    return Err(self.invalid("use one or more printable characters"));
+                }
+                settings.own.push((self.name, value.to_owned()));
+            }
+            Rule::Ignored(reason) => tracing::debug!(key = self.name, reason, "Kafka client setting has no effect"),
+            Rule::Refused(reason) => {
+                return Err(Error::config(format!("Invalid configuration {}: {reason}; remove it", self.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn int(&self, value: &str, min: i64, max: i64) -> Result<i64> {
+        match value.parse::<i64>() {
+            Ok(number) if (min..=max).contains(&number) => Ok(number),
+            _ => Err(self.invalid(&format!("use a whole number from {min} to {max}"))),
+        }
+    }
+
+    /// Kafka takes the first class that all members of a group know. librdkafka cannot mix assignors that revoke everything with
+    /// one that does not, and neither does Kafka when it is given both: it uses the former.
+    fn assignors(&self, value: &str) -> Result<String> {
+        let allowed = "use RangeAssignor, RoundRobinAssignor or CooperativeStickyAssignor";
+        let mut eager = Vec::new();
+        for class in value.split(',').map(str::trim).filter(|class| !class.is_empty()) {
+            match class.strip_prefix("org.apache.kafka.clients.consumer.").unwrap_or(class) {
+                "RangeAssignor" | "range" => eager.push("range"),
+                "RoundRobinAssignor" | "roundrobin" => eager.push("roundrobin"),
+                "CooperativeStickyAssignor" | "cooperative-sticky" => {}
+                _ => return Err(self.invalid(allowed)),
+            }
+        }
+        if value.trim().is_empty() {
+            return Err(self.invalid(allowed));
+        }
+        Ok(if eager.is_empty() { "cooperative-sticky".to_owned() } else { eager.join(",") })
+    }
+
+    fn invalid(&self, fix: &str) -> Error {
+        Error::config(format!("Invalid value for configuration {}: {fix}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests;

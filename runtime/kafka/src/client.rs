@@ -1,0 +1,116 @@
+//! Configuring and logging, the same for every client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use millrace_api::config::Props;
+use millrace_api::error::Result;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+
+use crate::allow::{Role, Settings, translate};
+
+/// Kafka client settings of a worker by their Kafka names, prefixes (`producer.`, `consumer.`, `admin.`) already taken off.
+#[derive(Debug, Clone, Default)]
+pub struct ClientProps {
+    /// For producers.
+    pub producer: Props,
+    /// For consumers.
+    pub consumer: Props,
+    /// For administrative requests.
+    pub admin: Props,
+}
+
+impl ClientProps {
+    fn of(&self, role: Role) -> &Props {
+        match role {
+            Role::Producer => &self.producer,
+            Role::Consumer => &self.consumer,
+            Role::Admin => &self.admin,
+        }
+    }
+}
+
+/// A client's settings: librdkafka's, and those that Millrace acts upon by itself.
+pub(crate) struct Configured {
+    pub(crate) native: ClientConfig,
+    pub(crate) own: Settings,
+}
+
+/// Settings of one client: defaults, then the worker's, then the connector's, then what cannot be changed.
+pub(crate) fn configure(
+    role: Role,
+    bootstrap: &str,
+    worker: &ClientProps,
+    overrides: &Props,
+    defaults: &[(&str, String)],
+    fixed: &[(&str, String)],
+) -> Result<Configured> {
+    let mut given = worker.of(role).clone();
+    given.extend(overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let settings = translate(role, &given)?;
+    let mut native = ClientConfig::new();
+    for (key, value) in defaults {
+        native.set(*key, value);
+    }
+    for (key, value) in &settings.native {
+        native.set(*key, value);
+    }
+    for (key, value) in fixed {
+        native.set(*key, value);
+    }
+    native.set("bootstrap.servers", bootstrap);
+    // Brokers close idle connections as a matter of course.
+    native.set("log.connection.close", "false");
+    native.set_log_level(RDKafkaLogLevel::Info);
+    Ok(Configured { native, own: settings })
+}
+
+/// librdkafka's own words, as log events.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "librdkafka", facility, "{message}");
+        }
+        // Lost connections are errors to librdkafka, and it repairs them.
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            tracing::warn!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Notice => tracing::info!(target: "librdkafka", facility, "{message}"),
+        RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// An error of the whole client, as a log event.
+pub(crate) fn log_error(error: &KafkaError, reason: &str) {
+    tracing::warn!(target: "librdkafka", %error, "{reason}");
+}
+
+/// Serves a client's events on a thread until the returned guard is dropped. The thread holds a share of the client, so that the
+/// client is destroyed there and not on a thread that must not wait.
+pub(crate) fn serve<T: Send + Sync + 'static>(
+    name: &str,
+    client: &Arc<T>,
+    serve: impl Fn(&T, Duration) + Send + 'static,
+) -> Result<Serving> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (client, stopped) = (Arc::clone(client), Arc::clone(&stop));
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            serve(&client, Duration::from_millis(100));
+        }
+    });
+    spawned.map_err(crate::error::thread)?;
+    Ok(Serving(stop))
+}
+
+/// Ends a client's thread when dropped.
+pub(crate) struct Serving(Arc<AtomicBool>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,333 @@
+//! A chain of stages inside one guest. A record passes all stages before the next one starts; what a stage writes stays in the
+//! stage's own buffer, where later stages read it, so nothing is encoded again between stages. Only what is left of a record at
+//! the end is written to the delta.
+
+use millrace_api::batch::delta::{DeltaWriter, mask};
+use millrace_api::batch::wire::{self, Needs, Trust};
+use millrace_api::batch::{RecordBatch, Row, Slice};
+use millrace_api::config::Props;
+use millrace_api::{Error, Result, SchemaRef, Value};
+
+use crate::output::{Output, Pending, Work, range, slice};
+use crate::plugin::{Make, Plugin, Stage, Test, Verdict, unknown};
+use crate::record::Record;
+use crate::schemas::Canonical;
+
+/// One stage to be configured.
+#[derive(Debug, Clone, Default)]
+pub struct StageConfig {
+    /// Class of a transformation; or of a predicate: such a stage drops what does not match.
+    pub class: String,
+    /// Its keys.
+    pub config: Props,
+    /// The stage applies to records that match.
+    pub predicate: Option<(String, Props)>,
+    /// The stage applies to records that do not match.
+    pub negate: bool,
+}
+
+/// A configured chain.
+#[derive(Default)]
+pub struct Chain {
+    stages: Vec<Configured>,
+    /// Where each stage writes; the last one writes into the delta's heap.
+    buffers: Vec<Vec<u8>>,
+    canonical: Canonical,
+}
+
+struct Configured {
+    action: Action,
+    condition: Option<(Box<dyn Test>, bool)>,
+    work: Work,
+}
+
+enum Action {
+    Transform(Box<dyn Stage>),
+    Filter(Box<dyn Test>),
+}
+
+impl Chain {
+    /// Configures a chain out of the plugins of a component.
+    ///
+    /// # Errors
+    /// Index of the stage, and what is wrong with it.
+    pub fn configure(plugins: &[Plugin], stages: &[StageConfig]) -> Result<Self, (usize, Error)> {
+        let configured = stages.iter().enumerate().map(|(index, stage)| {
+            Configured::new(plugins, stage).map_err(|error| (index, error))
+        });
+        let stages = configured.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { buffers: vec![Vec::new(); stages.len()], stages, canonical: Canonical::default() })
+    }
+
+    /// Which parts of a record any of the stages reads.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::NOTHING;
+        let tests = self.stages.iter().filter_map(|stage| stage.condition.as_ref()).map(|(test, _)| test.needs());
+        let actions = self.stages.iter().map(|stage| match &stage.action {
+            Action::Transform(transform) => transform.needs(),
+            Action::Filter(test) => test.needs(),
+        });
+        for more in tests.chain(actions) {
+            needs.key |= more.key;
+            needs.value |= more.value;
+            needs.headers |= more.headers;
+        }
+        needs
+    }
+
+    /// Takes a batch in wire form through the chain and answers with a delta.
+    ///
+    /// # Errors
+    /// When the bytes are no batch: the host is broken.
+    pub fn apply(&mut self, batch: Vec<u8>) -> Result<Vec<u8>> {
+        let batch = wire::decode(batch, Trust::Host)?;
+        let mut delta = DeltaWriter::new(&batch);
+        let mut dictionary = batch.schemas().to_vec();
+        self.canonical.replace(&mut dictionary);
+        let base = dictionary.len();
+        for stage in &mut self.stages {
+            stage.work.forget_schemas();
+        }
+        let mut run = Run {
+            batch: &batch,
+            stages: &mut self.stages,
+            buffers: &mut self.buffers,
+            dictionary,
+            delta: &mut delta,
+            done: Vec::new(),
+        };
+        for row in batch.rows() {
+            run.record(row);
+        }
+        for schema in run.dictionary.split_off(base) {
+            delta.schema(&schema);
+        }
+        Ok(delta.finish())
+    }
+}
+
+impl Configured {
+    fn new(plugins: &[Plugin], stage: &StageConfig) -> Result<Self> {
+        let find = |class: &str| plugins.iter().find(|plugin| plugin.class == class).ok_or_else(|| unknown(class));
+        let action = match find(&stage.class)?.make {
+            Make::Transform(make) => Action::Transform(make(&stage.config)?),
+            Make::Predicate(make) => Action::Filter(make(&stage.config)?),
+        };
+        let condition = stage.predicate.as_ref().map(|(class, config)| match find(class)?.make {
+            Make::Predicate(make) => Ok((make(config)?, stage.negate)),
+            Make::Transform(_) => Err(Error::config(format!("{class} is a transformation, not a predicate"))),
+        });
+        Ok(Self { action, condition: condition.transpose()?, work: Work::default() })
+    }
+}
+
+/// A record between two stages: each part lies in the batch or in the buffer of the stage that wrote it last.
+#[derive(Clone, Copy)]
+struct Current {
+    row: Row,
+    topic: Slice,
+    mask: u32,
+    /// Number of the stage that wrote topic, key, value, headers.
+    writers: [u8; 4],
+}
+
+const TOPIC: usize = 0;
+const KEY: usize = 1;
+const VALUE: usize = 2;
+const HEADERS: usize = 3;
+const BITS: [u32; 4] = [mask::TOPIC, mask::KEY, mask::VALUE, mask::HEADERS];
+
+impl Current {
+    /// The record after the stage numbered `stage` changed it.
+    fn with(mut self, stage: usize, pending: &Pending) -> Self {
+        let has = |bit: u32| pending.mask & bit != 0;
+        let (row, new) = (&mut self.row, &pending.row);
+        if has(mask::TOPIC) {
+            self.topic = pending.topic;
+        }
+        if has(mask::PARTITION) {
+            row.partition = new.partition;
+        }
+        if has(mask::TIMESTAMP) {
+            row.timestamp = new.timestamp;
+        }
+        if has(mask::KEY) {
+            (row.key, row.key_schema) = (new.key, new.key_schema);
+        }
+        if has(mask::VALUE) {
+            (row.value, row.value_schema) = (new.value, new.value_schema);
+        }
+        if has(mask::HEADERS) {
+            row.headers = new.headers;
+        }
+        for (writer, bit) in self.writers.iter_mut().zip(BITS) {
+            if has(bit) {
+                *writer = u8::try_from(stage).unwrap_or(u8::MAX);
+            }
+        }
+        self.mask |= pending.mask;
+        self
+    }
+
+    /// The bytes of a part, which lie in the batch unless a stage wrote it.
+    #[inline]
+    fn part<'a>(&self, part: usize, at: Slice, batch: &'a RecordBatch, buffers: &'a [Vec<u8>]) -> Option<&'a [u8]> {
+        if self.mask & BITS[part] == 0 {
+            return at.of(batch.heap());
+        }
+        at.of(buffers.get(usize::from(self.writers[part]))?)
+    }
+
+    fn view<'a>(&'a self, batch: &'a RecordBatch, buffers: &'a [Vec<u8>], dictionary: &'a [SchemaRef]) -> Record<'a> {
+        let part = |part: usize, at: Slice| self.part(part, at, batch, buffers);
+        let topic = if self.mask & mask::TOPIC == 0 {
+            batch.topics().get(self.row.topic as usize).map_or("", |topic| topic)
+        } else {
+            part(TOPIC, self.topic).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        };
+        Record {
+            row: &self.row,
+            topic,
+            key: part(KEY, self.row.key).map_or(Value::NULL, Value::of),
+            value: part(VALUE, self.row.value).map_or(Value::NULL, Value::of),
+            headers: part(HEADERS, self.row.headers).unwrap_or_default(),
+            dictionary,
+        }
+    }
+}
+
+/// One batch on its way through the stages.
+struct Run<'r> {
+    batch: &'r RecordBatch,
+    stages: &'r mut [Configured],
+    buffers: &'r mut [Vec<u8>],
+    dictionary: Vec<SchemaRef>,
+    delta: &'r mut DeltaWriter,
+    /// What became of the input: its rows, with masks.
+    done: Vec<(u32, Row)>,
+}
+
+impl Run<'_> {
+    fn record(&mut self, row: &Row) {
+        self.done.clear();
+        let start = self.delta.heap().len();
+        self.lend_heap();
+        let current = Current { row: *row, topic: Slice::NULL, mask: 0, writers: [0; 4] };
+        let result = self.flow(0, current);
+        self.lend_heap();
+        match result {
+            Ok(()) => match &self.done[..] {
+                [(0, _)] => self.delta.keep(),
+                rows => self.delta.change(rows),
+            },
+            Err((stage, error)) => {
+                self.delta.heap().truncate(start);
+                self.delta.fail(u32::try_from(stage).unwrap_or(0), &error.to_string());
+            }
+        }
+    }
+
+    /// Lends the delta's heap to the last stage as its buffer, and takes it back.
+    fn lend_heap(&mut self) {
+        if let Some(last) = self.buffers.last_mut() {
+            std::mem::swap(last, self.delta.heap());
+        }
+    }
+
+    /// Takes a record through the stages from `from` on.
+    fn flow(&mut self, from: usize, mut current: Current) -> Result<(), (usize, Error)> {
+        for index in from..self.stages.len() {
+            match self.stage(index, &current).map_err(|error| (index, error))? {
+                After::One(changed) => current = changed,
+                After::None => return Ok(()),
+                After::Many(emitted) => {
+                    let parent = current;
+                    emitted.iter().try_for_each(|pending| self.flow(index + 1, parent.with(index, pending)))?;
+                    if let Some(stage) = self.stages.get_mut(index) {
+                        stage.work.emitted = emitted;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        self.finish(&current);
+        Ok(())
+    }
+
+    fn stage(&mut self, index: usize, current: &Current) -> Result<After> {
+        let last = index + 1 == self.stages.len();
+        let (before, rest) = self.buffers.split_at_mut(index);
+        let (Some(stage), Some(heap)) = (self.stages.get_mut(index), rest.first_mut()) else {
+            return Ok(After::One(*current));
+        };
+        let record = current.view(self.batch, before, &self.dictionary);
+        if let Some((test, negate)) = &mut stage.condition
+            && test.test(&record)? == *negate
+        {
+            return Ok(After::One(*current));
+        }
+        let transform = match &mut stage.action {
+            Action::Filter(test) => {
+                return Ok(if test.test(&record)? { After::One(*current) } else { After::None });
+            }
+            Action::Transform(transform) => transform,
+        };
+        if !last {
+            heap.clear();
+        }
+        let mut output = Output::new(record, heap, &mut stage.work);
+        let verdict = transform.apply(&record, &mut output).and_then(|verdict| {
+            if verdict == Verdict::Keep {
+                output.finish_edits()?;
+            }
+            Ok(verdict)
+        });
+        let pending = output.pending;
+        if verdict.is_err() {
+            stage.work.forget_schemas();
+        }
+        let verdict = verdict?;
+        self.dictionary.append(&mut stage.work.fresh);
+        Ok(match verdict {
+            Verdict::Keep => After::One(current.with(index, &pending)),
+            Verdict::Drop => After::None,
+            Verdict::Emit => After::Many(std::mem::take(&mut stage.work.emitted)),
+        })
+    }
+
+    /// Writes what is left of a record to the delta: parts that the last stage wrote lie there already.
+    fn finish(&mut self, current: &Current) {
+        let mut row = current.row;
+        let Some((heap, before)) = self.buffers.split_last_mut() else {
+            self.done.push((0, row));
+            return;
+        };
+        let mut place = |part: usize, at: Slice| {
+            if current.mask & BITS[part] == 0 || usize::from(current.writers[part]) == before.len() {
+                return at;
+            }
+            let written = range(at).and_then(|range| before.get(usize::from(current.writers[part]))?.get(range));
+            let Some(written) = written else { return Slice::NULL };
+            let start = heap.len();
+            heap.extend_from_slice(written);
+            slice(start, heap.len())
+        };
+        row.key = place(KEY, row.key);
+        row.value = place(VALUE, row.value);
+        row.headers = place(HEADERS, row.headers);
+        if current.mask & mask::TOPIC != 0 {
+            let name = current.part(TOPIC, current.topic, self.batch, self.buffers);
+            let name = name.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+            row.topic = self.delta.topic(self.batch, name);
+        }
+        self.done.push((current.mask, row));
+    }
+}
+
+/// What is left of a record after a stage.
+enum After {
+    One(Current),
+    None,
+    Many(Vec<Pending>),
+}
