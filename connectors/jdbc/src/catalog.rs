@@ -4,7 +4,7 @@ use millrace_api::config::Props;
 use millrace_api::{Error, ErrorKind, RecordBatch, Result};
 
 use crate::config::SinkConfig;
-use crate::connector::dialect_problem;
+use crate::connector::target_problems;
 use crate::convert::Convert;
 use crate::ddl::Wishes;
 use crate::dialect::{self, Dialect, Session};
@@ -54,7 +54,7 @@ impl Catalog {
         let config = SinkConfig::of(props)?;
         let target = url::parse(&config.connection_url)?;
         let dialect = Dialect::of(&target);
-        if let Some((_, problem)) = dialect_problem(&config, dialect) {
+        if let Some((_, problem)) = target_problems(&config, &target).into_iter().next() {
             return Err(Error::config(problem));
         }
         let convert = Convert { zone: config.db_timezone.clone(), infinities: dialect.infinities };

@@ -9,7 +9,7 @@ use millrace_api::connector::{Connector, ConnectorPlugin, ConnectorType, PlainCo
 use crate::config::SinkConfig;
 use crate::dialect::{self, Dialect};
 use crate::task::JdbcSinkTask;
-use crate::url;
+use crate::url::{self, Target};
 use crate::writer::in_time;
 
 /// `io.confluent.connect.jdbc.JdbcSinkConnector`.
@@ -52,23 +52,19 @@ impl ConnectorPlugin for JdbcSinkPlugin {
                 value.errors.push(problem);
             }
         };
-        let Ok(config) = SinkConfig::parse(props) else { return values };
-        let mut problems = config.problems(props);
-        let target = match url::parse(&config.connection_url) {
-            Ok(target) => {
-                problems.extend(dialect_problem(&config, Dialect::of(&target)));
-                Some(target)
+        let Ok(config) = SinkConfig::parse(props) else {
+            // Something is wrong with another key; whoever mends it wants to know of the URL now, not then.
+            if let Some(Err(error)) = props.get("connection.url").map(|url| url::parse(url.trim())) {
+                say("connection.url", error.message().to_owned());
             }
-            Err(error) => {
-                problems.push(("connection.url", error.message().to_owned()));
-                None
-            }
+            return values;
         };
-        if let (true, Some(target)) = (problems.is_empty(), target) {
-            match in_time(PROBE, dialect::connect(&target, &config)).await {
-                Ok(session) => drop(tokio::time::timeout(Duration::from_secs(1), session.close()).await),
-                Err(error) => {
-                    tracing::debug!(error = error.message, "validation could not connect");
+        let mut problems = config.problems(props);
+        match url::parse(&config.connection_url) {
+            Err(error) => problems.push(("connection.url", error.message().to_owned())),
+            Ok(target) => {
+                problems.extend(target_problems(&config, &target));
+                if problems.is_empty() && !answers(&target, &config).await {
                     problems.push(("connection.url", UNREACHABLE.to_owned()));
                 }
             }
@@ -88,15 +84,31 @@ impl ConnectorPlugin for JdbcSinkPlugin {
     }
 }
 
-/// `dialect.name` can only confirm what the URL says.
-pub(crate) fn dialect_problem(config: &SinkConfig, dialect: &Dialect) -> Option<(&'static str, String)> {
-    let named = config.dialect_name.as_str();
-    if named.is_empty() || named == dialect.name {
-        return None;
+/// Whether the database lets the connector in. Why not is for the worker's log only.
+async fn answers(target: &Target, config: &SinkConfig) -> bool {
+    match in_time(PROBE, dialect::connect(target, config)).await {
+        Ok(session) => tokio::time::timeout(Duration::from_secs(1), session.close()).await.map_or(true, |()| true),
+        Err(error) => {
+            tracing::debug!(error = error.message, "validation could not connect");
+            false
+        }
     }
-    let message = format!(
-        "Invalid value {named} for configuration dialect.name: connection.url is one of {}; leave dialect.name out",
-        dialect.name
-    );
-    Some(("dialect.name", message))
+}
+
+/// What does not go with the database that `connection.url` names: the key to show it at, and the sentence.
+pub(crate) fn target_problems(config: &SinkConfig, target: &Target) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    let (named, dialect) = (config.dialect_name.as_str(), Dialect::of(target).name);
+    if !named.is_empty() && named != dialect {
+        let cause = format!("connection.url is one of {dialect}; leave dialect.name out");
+        problems.push(("dialect.name", format!("Invalid value {named} for configuration dialect.name: {cause}")));
+    }
+    if target.wants_user() && config.connection_user.as_deref().unwrap_or_default().is_empty() {
+        let fix = "set it to the user to connect as";
+        problems.push((
+            "connection.user",
+            format!("Missing configuration \"connection.user\", which this database needs; {fix}"),
+        ));
+    }
+    problems
 }

@@ -147,8 +147,9 @@ impl Layout {
         };
         let mut targets = Vec::with_capacity(value_names.len());
         for name in &value_names {
-            let is_key = key_names.iter().any(|key| key == name);
-            targets.push(match table.find(name) {
+            let column = table.find(name);
+            let is_key = column.is_some_and(|column| columns.contains(&column));
+            targets.push(match column {
                 _ if is_key && config.pk_mode != PkMode::RecordValue => Target::Skip,
                 _ if !is_key && !wanted(name) => Target::Skip,
                 None => Target::Unknown,

@@ -50,6 +50,11 @@ impl Target {
         }
     }
 
+    /// Whether somebody has to be named who connects, and the URL names nobody.
+    pub(crate) fn wants_user(&self) -> bool {
+        matches!(self, Self::MySql(server) | Self::Postgres(server) if server.user.is_none())
+    }
+
     /// Longest wait for one answer.
     pub(crate) fn statement_timeout(&self) -> Duration {
         match self {
@@ -69,6 +74,13 @@ impl std::fmt::Display for Target {
             Self::Sqlite(Some(path)) => write!(f, "{}", path.display()),
             Self::Sqlite(None) => f.write_str(":memory:"),
         }
+    }
+}
+
+impl Server {
+    /// Who connects: `connection.user`, or the URL's. That there is one has been checked.
+    pub(crate) fn user<'a>(&'a self, configured: Option<&'a str>) -> &'a str {
+        configured.filter(|user| !user.is_empty()).or(self.user.as_deref()).unwrap_or_default()
     }
 }
 

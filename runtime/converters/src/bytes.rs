@@ -74,7 +74,10 @@ impl Converter for ByteArrayConverter {
                 out.extend_from_slice(value.as_bytes().unwrap_or_default());
                 Ok(true)
             }
-            tag => Err(Error::data(format!("ByteArrayConverter is not compatible with objects of type {tag:?}"))),
+            tag => {
+                let class = crate::java_class(tag);
+                Err(Error::data(format!("ByteArrayConverter is not compatible with objects of type {class}")))
+            }
         }
     }
 }

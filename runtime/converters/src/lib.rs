@@ -15,6 +15,7 @@ pub use string::{StringConverter, StringPlugin};
 
 use millrace_api::config::Props;
 use millrace_api::converter::{ConverterPlugin, ConverterUse};
+use millrace_api::value::Tag;
 
 /// Every converter, by class name.
 #[must_use]
@@ -44,4 +45,25 @@ fn with_type(props: &Props, usage: ConverterUse) -> Props {
     let mut props = props.clone();
     props.insert("converter.type".to_owned(), usage.to_owned());
     props
+}
+
+/// Java class of a value, for messages.
+pub(crate) fn java_class(tag: Tag) -> &'static str {
+    match tag {
+        Tag::Null => "null",
+        Tag::False | Tag::True => "class java.lang.Boolean",
+        Tag::Int8 => "class java.lang.Byte",
+        Tag::Int16 => "class java.lang.Short",
+        Tag::Int32 => "class java.lang.Integer",
+        Tag::Int64 => "class java.lang.Long",
+        Tag::Float32 => "class java.lang.Float",
+        Tag::Float64 => "class java.lang.Double",
+        Tag::String => "class java.lang.String",
+        Tag::Bytes => "class [B",
+        Tag::Array => "class java.util.ArrayList",
+        Tag::Map => "class java.util.HashMap",
+        Tag::Struct => "class org.apache.kafka.connect.data.Struct",
+        Tag::Decimal => "class java.math.BigDecimal",
+        Tag::Date | Tag::Time | Tag::Timestamp => "class java.util.Date",
+    }
 }

@@ -47,6 +47,7 @@ pub struct Metrics {
     records_in: Counters,
     records_out: Counters,
     records_dropped: Counters,
+    records_filtered: Counters,
     records_failed: Counters,
     records_dead_lettered: Counters,
     retries: Counters,
@@ -66,6 +67,8 @@ pub struct TaskMetrics {
     pub records_out: Counter,
     /// Records that a transformation dropped on purpose.
     pub records_dropped: Counter,
+    /// Records that the sink left out on purpose: duplicates, older versions.
+    pub records_filtered: Counter,
     /// Records at fault.
     pub records_failed: Counter,
     /// Records written to the dead letter queue.
@@ -91,6 +94,7 @@ impl Default for Metrics {
             records_in: Counters::default(),
             records_out: Counters::default(),
             records_dropped: Counters::default(),
+            records_filtered: Counters::default(),
             records_failed: Counters::default(),
             records_dead_lettered: Counters::default(),
             retries: Counters::default(),
@@ -112,6 +116,7 @@ impl Metrics {
         counter("millrace_task_records_in", "Records polled from the log or the source", &self.records_in);
         counter("millrace_task_records_out", "Records acknowledged by the other side", &self.records_out);
         counter("millrace_task_records_dropped", "Records dropped by a transformation", &self.records_dropped);
+        counter("millrace_task_records_filtered", "Records left out by the sink on purpose", &self.records_filtered);
         counter("millrace_task_records_failed", "Records at fault", &self.records_failed);
         counter(
             "millrace_task_records_dead_lettered",
@@ -143,6 +148,7 @@ impl Metrics {
             records_in: self.records_in.get_or_create_owned(&labels),
             records_out: self.records_out.get_or_create_owned(&labels),
             records_dropped: self.records_dropped.get_or_create_owned(&labels),
+            records_filtered: self.records_filtered.get_or_create_owned(&labels),
             records_failed: self.records_failed.get_or_create_owned(&labels),
             records_dead_lettered: self.records_dead_lettered.get_or_create_owned(&labels),
             retries: self.retries.get_or_create_owned(&labels),

@@ -123,7 +123,13 @@ fn answers_to(class: &str, aliases: &[&str], suffix: &str, name: &str) -> bool {
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let simple = |class: &str| class.rsplit('.').next().unwrap_or(class).to_ascii_lowercase();
     let wanted = simple(name);
-    let (distance, best) = known.map(|class| (edit_distance(&wanted, &simple(class)), class)).min()?;
+    // People leave the suffix out, so a class counts as near when it is near without.
+    let distance = |class: &str| {
+        let class = simple(class);
+        let short = class.trim_end_matches("connector").trim_end_matches("converter");
+        edit_distance(&wanted, &class).min(edit_distance(&wanted, short))
+    };
+    let (distance, best) = known.map(|class| (distance(class), class)).min()?;
     (distance <= wanted.len().max(6) / 2).then_some(best)
 }
 

@@ -42,17 +42,11 @@ struct MySql {
 }
 
 pub(super) async fn connect(server: &Server, config: &SinkConfig) -> DbResult<Box<dyn Session>> {
-    let Some(user) = config.connection_user.as_deref().or(server.user.as_deref()) else {
-        return Err(DbError::new(
-            Class::Refused,
-            "Missing configuration connection.user; set it to the user to connect as",
-        ));
-    };
     let mut options = MySqlConnectOptions::new()
         .host(&server.host)
         .port(server.port)
         .database(&server.database)
-        .username(user)
+        .username(server.user(config.connection_user.as_deref()))
         .charset("utf8mb4")
         .pipes_as_concat(false)
         .enable_cleartext_plugin(false)

@@ -50,12 +50,6 @@ pub(super) async fn connect(server: &Server, config: &SinkConfig) -> DbResult<Bo
 /// Every setting is given here, so that none comes from the worker's environment or home: not `PGHOST`, not `PGPASSWORD`, not
 /// `~/.pgpass`. The driver offers no way to unset a few; with those in the environment nothing is connected to.
 fn options(server: &Server, config: &SinkConfig) -> DbResult<PgConnectOptions> {
-    let Some(user) = config.connection_user.as_deref().or(server.user.as_deref()) else {
-        return Err(DbError::new(
-            Class::Refused,
-            "Missing configuration connection.user; set it to the user to connect as",
-        ));
-    };
     for name in ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"] {
         if std::env::var_os(name).is_some() {
             let message =
@@ -68,7 +62,7 @@ fn options(server: &Server, config: &SinkConfig) -> DbResult<PgConnectOptions> {
         .host(&server.host)
         .port(server.port)
         .database(&server.database)
-        .username(user)
+        .username(server.user(config.connection_user.as_deref()))
         .password(config.connection_password.as_ref().map_or("", |password| password.reveal()))
         .application_name(&server.application)
         .extra_float_digits(None)
@@ -277,7 +271,7 @@ fn refusal(error: &sqlx::Error) -> DbError {
     classify(error, |refusal| {
         let state = refusal.code().unwrap_or_default().into_owned();
         // The detail, which repeats the row, is left out.
-        let message = without_value(refusal.message(), ": ", '"');
+        let message = without_value(&without_value(refusal.message(), ": ", '"'), "value ", '"');
         let error = DbError::new(class_of(&state), format!("{message} (SQLSTATE {state})"));
         match state.as_str() {
             "42P10" => {

@@ -185,3 +185,25 @@ pub(crate) async fn whitelists_and_unknown_fields(mut db: Db) {
     sink.write(&batch).await;
     assert_eq!(db.rows("SELECT id, a FROM white_t ORDER BY id").await, ["1|1", "2|2", "3|NULL"]);
 }
+
+pub(crate) async fn whole_numbers_may_be_micro_or_nanoseconds(mut db: Db) {
+    db.table("micro_t", "id INT PRIMARY KEY, a {datetime}, b {datetime}").await;
+    let (millis, micros) = (1_795_183_380_123_i64, 1_795_183_380_123_000_i64);
+    let mode = [("table.name.format", "micro_t"), ("timestamp.fields.list", "t:a")];
+    db.sink(&mode).await.write(&Batch::values("t", [json!({"id": 1, "a": micros, "b": millis})])).await;
+    let mode = [&mode[..], &[("timestamp.precision.mode", "nanoseconds")]].concat();
+    db.sink(&mode).await.write(&Batch::values("t", [json!({"id": 2, "a": micros * 1_000, "b": millis})])).await;
+    let written = if db.kind == Kind::Sqlite { "2026-11-20 14:03:00.123000" } else { "2026-11-20 14:03:00.123" };
+    let expected = format!("{written}|{written}");
+    assert_eq!(db.rows("SELECT a, b FROM micro_t ORDER BY id").await, [expected.clone(), expected]);
+}
+
+pub(crate) async fn columns_the_database_computes_are_its_own(mut db: Db) {
+    db.table("calc_t", "id INT PRIMARY KEY, n INT, twice INT GENERATED ALWAYS AS (n * 2) STORED").await;
+    let mut sink = db.sink(&[("table.name.format", "calc_t")]).await;
+    let records = [json!({"id": 1, "n": 4}), json!({"id": 2, "n": 4, "twice": 9})];
+    let rejected = sink.put(&Batch::values("c", records)).await.expect("the other is written");
+    assert_eq!(indices(&rejected), [1]);
+    assert!(rejected[0].1.message().contains("fields.whitelist"), "{}", rejected[0].1);
+    assert_eq!(db.rows("SELECT id, twice FROM calc_t").await, ["1|8"]);
+}

@@ -91,6 +91,22 @@ pub(crate) async fn validation_connects_and_tells_no_more_than_that(db: Db) {
     }
 }
 
+/// The servers of the tests have no TLS.
+pub(crate) async fn tls_that_is_required_is_not_given_up(db: Db) {
+    let parameters: &[&str] = match db.kind {
+        Kind::Sqlite => &[],
+        Kind::MariaDb => &["?sslMode=REQUIRED", "?sslMode=verify-full", "?useSSL=true&requireSSL=true"],
+        Kind::Postgres => &["?sslmode=require", "?sslmode=verify-ca", "?ssl=true"],
+    };
+    for parameters in parameters {
+        let mut props = db.props(&[]);
+        props["connection.url"].push_str(parameters);
+        let error = Sink::start(&props).await.err().expect("no TLS, no connection");
+        assert_eq!(error.kind(), ErrorKind::External);
+        assert!(error.message().contains("TLS"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn keys_are_checked_against_each_other() {
     let base = [("connection.url", "jdbc:sqlite::memory:")];
@@ -106,6 +122,7 @@ async fn keys_are_checked_against_each_other() {
         (&[("jdbc.credentials.provider.class", "evil.Provider")], "jdbc.credentials.provider.class"),
         (&[("topics.to.tables.mapping", "a:b,c")], "topics.to.tables.mapping"),
         (&[("connection.socketFactory", "x")], "connection.url"),
+        (&[("connection.url", "jdbc:mysql://127.0.0.1:1/d")], "connection.user"),
     ] {
         let props = with(pairs);
         let found = errors(&props, key).await;
@@ -113,6 +130,9 @@ async fn keys_are_checked_against_each_other() {
         let error = Sink::start(&props).await.err().expect("refused");
         assert_eq!((error.kind(), error.message()), (ErrorKind::Config, found[0].as_str()));
     }
+    // What is wrong with one key does not hide what is wrong with the URL.
+    let both = with(&[("batch.size", "many"), ("connection.url", "jdbc:h2:mem:x")]);
+    assert_eq!((errors(&both, "batch.size").await.len(), errors(&both, "connection.url").await.len()), (1, 1));
     let kafka = with(&[
         ("pk.mode", "RECORD_KEY"),
         ("pk.fields", "a"),

@@ -212,3 +212,33 @@ pub(crate) async fn batches_of_5000_and_several_tables(mut db: Db) {
         assert_eq!(db.rows("SELECT COUNT(*), SUM(v), COUNT(x), MIN(y) FROM many_b").await, ["5000|12497500|0|ü"]);
     }
 }
+
+pub(crate) async fn text_without_structure_goes_into_one_column(mut db: Db) {
+    db.table("txt", "record_value {text}, line {text}").await;
+    db.sink(&[]).await.write(&Batch::values("txt", [json!("one")])).await;
+    db.sink(&[("string.output.value.column.name", "line")]).await.write(&Batch::values("txt", [json!("two")])).await;
+    assert_eq!(db.rows("SELECT record_value, line FROM txt ORDER BY line DESC").await.len(), 2);
+    assert_eq!(db.one("SELECT line FROM txt WHERE record_value IS NULL").await, "two");
+}
+
+pub(crate) async fn names_without_quotes_ignore_case(mut db: Db) {
+    db.table("noquotes", "orderid {text} PRIMARY KEY, quantity INT").await;
+    let mode = [
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_value"),
+        ("pk.fields", "orderId"),
+        ("table.name.format", "NoQuotes"),
+    ];
+    if db.kind == Kind::MariaDb {
+        // Names of its tables are names of files.
+        db.run("DROP TABLE IF EXISTS `NoQuotes`; RENAME TABLE noquotes TO `NoQuotes`").await;
+    }
+    for never in [("quote.sql.identifiers", "never"), ("sql.quote.identifiers", "false")] {
+        let mut sink = db.sink(&[&mode[..], &[never]].concat()).await;
+        let records = [json!({"orderId": "a", "QUANTITY": 1}), json!({"orderId": "b", "quantity; --": 1})];
+        let rejected = sink.put(&Batch::values("t", records)).await.expect("the other is written");
+        assert_eq!(super::support::indices(&rejected), [1]);
+    }
+    let table = if db.kind == Kind::MariaDb { "NoQuotes" } else { "noquotes" };
+    assert_eq!(db.rows(&format!("SELECT orderid, quantity FROM {table}")).await, ["a|1"]);
+}

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use millrace_api::value::Tag;
 
 /// Bits past the last byte are ignored, padding is required.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
@@ -37,25 +36,4 @@ pub(super) fn shortest(bytes: &[u8]) -> Option<&[u8]> {
     let redundant = bytes.windows(2).take_while(|pair| matches!(pair, [0, 0..0x80] | [0xff, 0x80..=0xff]));
     let unscaled = bytes.get(redundant.count()..)?;
     (1..=MAX_DECIMAL_BYTES).contains(&unscaled.len()).then_some(unscaled)
-}
-
-/// Java class of a value, for messages.
-pub(super) fn java_class(tag: Tag) -> &'static str {
-    match tag {
-        Tag::Null => "null",
-        Tag::False | Tag::True => "class java.lang.Boolean",
-        Tag::Int8 => "class java.lang.Byte",
-        Tag::Int16 => "class java.lang.Short",
-        Tag::Int32 => "class java.lang.Integer",
-        Tag::Int64 => "class java.lang.Long",
-        Tag::Float32 => "class java.lang.Float",
-        Tag::Float64 => "class java.lang.Double",
-        Tag::String => "class java.lang.String",
-        Tag::Bytes => "class [B",
-        Tag::Array => "class java.util.ArrayList",
-        Tag::Map => "class java.util.HashMap",
-        Tag::Struct => "class org.apache.kafka.connect.data.Struct",
-        Tag::Decimal => "class java.math.BigDecimal",
-        Tag::Date | Tag::Time | Tag::Timestamp => "class java.util.Date",
-    }
 }

@@ -7,7 +7,7 @@ use millrace_api::value::{MAX_DEPTH, Tag, java};
 use millrace_api::{Error, Result, Value};
 
 use super::cursor::plain;
-use super::text::java_class;
+use crate::java_class;
 
 /// How values are written.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,8 @@ fn typed(schema: &Schema, value: Value<'_>, format: Format, depth: usize, out: &
         Kind::Struct => value.tag() == Tag::Struct,
     };
     if !fits {
-        let (kind, class) = (schema.kind.name(), java_class(value.tag()));
+        let kind = if schema.kind == Kind::Bytes { "bytes type" } else { schema.kind.name() };
+        let class = java_class(value.tag());
         return Err(Error::data(format!("Invalid type for {kind}: {class}")));
     }
     match schema.kind {

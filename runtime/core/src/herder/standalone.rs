@@ -1,7 +1,7 @@
 //! The herder of a single process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 use millrace_api::config::{ConfigKey, Props};
@@ -46,7 +46,7 @@ impl StandaloneHerder {
             changes: tokio::sync::Mutex::new(()),
             ready: AtomicBool::new(false),
         });
-        tokio::spawn(Arc::clone(&herder).listen(receiver));
+        tokio::spawn(Self::listen(Arc::downgrade(&herder), receiver));
         for (name, (config, target)) in known.into_iter().flatten() {
             if let Err(error) = herder.put_known(name.clone(), config, target) {
                 tracing::error!(connector = name, %error, "a connector that was written down cannot run any more");
@@ -65,11 +65,12 @@ impl StandaloneHerder {
         self.worker.shutdown().await;
     }
 
-    /// Takes what the worker reports.
-    async fn listen(self: Arc<Self>, mut events: mpsc::UnboundedReceiver<Event>) {
+    /// Takes what the worker reports, for as long as anybody holds the herder.
+    async fn listen(herder: Weak<Self>, mut events: mpsc::UnboundedReceiver<Event>) {
         while let Some(event) = events.recv().await {
-            let effects = self.state().step(event);
-            effects.into_iter().for_each(|effect| self.worker.apply(effect));
+            let Some(herder) = herder.upgrade() else { break };
+            let effects = herder.state().step(event);
+            effects.into_iter().for_each(|effect| herder.worker.apply(effect));
         }
     }
 

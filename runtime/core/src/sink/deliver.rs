@@ -35,6 +35,8 @@ pub(super) struct Delivery {
     /// Positions after everything that was put. Kept here, not in the loop, so that the connector is asked to commit exactly
     /// what it was given, whatever is queued.
     pub(super) positions: Offsets,
+    /// Records of the batch being delivered that the connector left out on purpose.
+    pub(super) filtered: usize,
 }
 
 impl Delivery {
@@ -87,7 +89,10 @@ impl Delivery {
         }
         self.metrics.records_failed.inc_by(dead.len() as u64);
         self.metrics.records_dropped.inc_by(dropped.len() as u64);
-        self.metrics.records_out.inc_by((raw.len() - dead.len()).saturating_sub(dropped.len()) as u64);
+        let filtered = std::mem::take(&mut self.filtered);
+        self.metrics.records_filtered.inc_by(filtered as u64);
+        let left_out = dead.len() + dropped.len() + filtered;
+        self.metrics.records_out.inc_by(raw.len().saturating_sub(left_out) as u64);
         self.positions.extend(positions);
         TaskMetrics::observe(&self.metrics.batch_seconds, started.elapsed());
         if let Some(oldest) = batch.rows().iter().map(|row| row.timestamp).filter(|t| *t >= 0).min() {
@@ -104,6 +109,7 @@ impl Delivery {
             let mut report = Report::default();
             match self.task.put(batch, &mut report).await {
                 Ok(()) => {
+                    self.filtered += report.filtered();
                     for (index, error) in report.into_rejected() {
                         let origin = batch.rows().get(index).map_or(0, |row| row.origin);
                         self.reject(origin, error, raw, failures)?;

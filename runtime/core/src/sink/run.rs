@@ -86,6 +86,7 @@ impl SinkRun {
             metrics: self.metrics.clone(),
             cancel: self.context.services.cancel.clone(),
             positions: Offsets::new(),
+            filtered: 0,
         };
         let delivering = tokio::spawn(delivery.run(receiver, sender));
         let stages = Stages {

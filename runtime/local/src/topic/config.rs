@@ -95,7 +95,7 @@ impl TopicConfig {
                 _ => return Err(invalid(key, value, "it is CreateTime or LogAppendTime")),
             },
             "unclean.leader.election.enable" | "message.downconversion.enable" => {
-                number::<bool>(key, value, false..=true).map(|_| ())?
+                number(key, value, false..=true)?;
             }
             _ if WITHOUT_EFFECT.contains(&key) => {}
             _ => {
