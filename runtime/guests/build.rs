@@ -6,17 +6,9 @@ mod nested;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Sources of the guests and of everything they consist of.
-const SOURCES: [&str; 8] = [
-    "Cargo.toml",
-    "transforms/smt",
-    "transforms/aggregates",
-    "sdk/rust",
-    "runtime/api",
-    "runtime/macros",
-    "runtime/guests/nested.rs",
-    "wit",
-];
+/// The guests and the crates they consist of.
+const CRATES: [&str; 6] =
+    ["transforms/smt", "transforms/aggregates", "transforms/dates", "sdk/rust", "runtime/api", "runtime/macros"];
 
 fn main() -> ExitCode {
     match build() {
@@ -32,7 +24,9 @@ fn build() -> Result<(), String> {
     let dir = |name: &str| std::env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("{name} is not set"));
     let (out, manifest) = (dir("OUT_DIR")?, dir("CARGO_MANIFEST_DIR")?);
     let workspace = manifest.join("../..");
-    for source in SOURCES {
+    let crates = CRATES.iter().flat_map(|path| [format!("{path}/src"), format!("{path}/Cargo.toml")]);
+    let others = ["Cargo.toml", "Cargo.lock", "wit", "runtime/guests/nested.rs"].map(str::to_owned);
+    for source in crates.chain(others) {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }
     let components = nested::build(&workspace, &["millrace-smt", "millrace-aggregates"], &target_dir(&out))?;

@@ -23,7 +23,13 @@ pub struct AggregateConfig {
     pub window_type: String,
 
     /// Length of a window in milliseconds. Windows are aligned to the epoch.
-    #[config(name = "window.size.ms", importance = "high", range = "1..", group = "Aggregate", order = 3)]
+    #[config(
+        name = "window.size.ms",
+        importance = "high",
+        range = "1..=3_155_760_000_000",
+        group = "Aggregate",
+        order = 3
+    )]
     pub window_size_ms: i64,
 
     /// Distance between the starts of hopping windows in milliseconds.
@@ -35,7 +41,7 @@ pub struct AggregateConfig {
         name = "window.grace.ms",
         default = "86400000",
         importance = "high",
-        range = "0..",
+        range = "0..=3_155_760_000_000",
         group = "Aggregate",
         order = 5
     )]
@@ -116,8 +122,17 @@ pub(crate) struct Topics {
     pub(crate) watermarks: String,
 }
 
+/// Most windows that one record may be in.
+const MOST_WINDOWS: i64 = 10_000;
+
+/// The topics that `props` name as inputs.
+pub(crate) fn inputs(props: &Props) -> Vec<String> {
+    let topics = props.get("topics").map(String::as_str).unwrap_or_default();
+    topics.split(',').map(str::trim).filter(|topic| !topic.is_empty()).map(str::to_owned).collect()
+}
+
 impl AggregateConfig {
-    /// Parses, and checks what no single key can tell.
+    /// Parses, and checks what no single key can tell. `props` are the connector's, or a task's.
     ///
     /// # Errors
     /// [`millrace_api::ErrorKind::Config`] naming the key.
@@ -130,11 +145,36 @@ impl AggregateConfig {
             ("tumbling", Some(advance)) if advance != config.window_size_ms => Err(Error::config(format!(
                 "Invalid value {advance} for configuration window.advance.ms: tumbling windows advance by window.size.ms; use window.type=hopping"
             ))),
+            (_, Some(advance)) if config.window_size_ms / advance > MOST_WINDOWS => Err(Error::config(format!(
+                "Invalid value {advance} for configuration window.advance.ms: every record would be in more than {MOST_WINDOWS} windows; raise it or lower window.size.ms"
+            ))),
             (_, Some(advance)) if advance > config.window_size_ms => Err(Error::config(format!(
                 "Invalid value {advance} for configuration window.advance.ms: records between windows would be lost; it must not exceed window.size.ms"
             ))),
-            _ => Ok(config),
+            _ => config.check_topics(props),
         }
+    }
+
+    /// An aggregate that reads what it writes would never end.
+    fn check_topics(self, props: &Props) -> Result<Self> {
+        let inputs = inputs(props);
+        let outputs = [("output.topic", &self.output_topic), ("late.topic", &self.late_topic)];
+        match outputs.into_iter().find(|(_, topic)| inputs.contains(topic)) {
+            Some((key, topic)) => Err(Error::config(format!(
+                "Invalid value {topic} for configuration {key}: the aggregate reads that topic; results must go to another one"
+            ))),
+            None => Ok(self),
+        }
+    }
+
+    /// Whether a window that starts at `start` takes no more records at a watermark.
+    pub(crate) fn is_closed(&self, start: i64, watermark: i64) -> bool {
+        start <= self.last_closed(watermark)
+    }
+
+    /// The last start of a window that is closed at a watermark.
+    pub(crate) fn last_closed(&self, watermark: i64) -> i64 {
+        watermark.saturating_sub(self.window_size_ms + self.window_grace_ms)
     }
 
     /// Distance between the starts of windows.

@@ -6,10 +6,9 @@ use millrace_api::{Record, Value, Writer};
 const META: u8 = 0;
 const WINDOW: u8 = 1;
 
-/// The group key of a record: null for no fields, the value for one, a map for several.
-pub(crate) fn group(record: Record<'_>, fields: &[String]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut writer = Writer::new(&mut bytes);
+/// Appends the group key of a record: null for no fields, the value for one, a map for several.
+pub(crate) fn group(record: Record<'_>, fields: &[String], out: &mut Vec<u8>) {
+    let mut writer = Writer::new(out);
     let field = |name: &String| record.field(name).unwrap_or(Value::NULL);
     match fields {
         [] => writer.null(),
@@ -23,7 +22,6 @@ pub(crate) fn group(record: Record<'_>, fields: &[String]) -> Vec<u8> {
             writer.end(open, several.len());
         }
     }
-    bytes
 }
 
 /// Key of a window's state: its start in an order-preserving form, then the group.
@@ -56,10 +54,14 @@ pub(crate) fn parse_meta(key: &[u8]) -> Option<&str> {
     if *tag == META { std::str::from_utf8(name).ok() } else { None }
 }
 
-/// The key range of all windows that start before `end`.
-pub(crate) fn windows_before(end: i64) -> (Vec<u8>, Vec<u8>) {
-    let mut to = vec![WINDOW];
-    to.extend_from_slice(&sortable(end));
+/// The key range of everything that is not a window.
+pub(crate) fn metas() -> (Vec<u8>, Vec<u8>) {
+    (vec![META], vec![WINDOW])
+}
+
+/// The key range of all windows that start at `last` or before.
+pub(crate) fn windows_until(last: i64) -> (Vec<u8>, Vec<u8>) {
+    let to = last.checked_add(1).map_or_else(|| vec![WINDOW + 1], |end| window(end, &[]));
     (vec![WINDOW], to)
 }
 
@@ -78,7 +80,10 @@ mod tests {
         assert!(meta("z") < keys[0]);
         assert_eq!(parse_window(&window(-5, b"g")), Some((-5, b"g".as_slice())));
         assert_eq!((parse_window(&meta("a")), parse_meta(&meta("a"))), (None, Some("a")));
-        let (from, to) = windows_before(0);
-        assert!(from < window(-5, b"") && window(-1, b"\xff") < to && to <= window(0, b""));
+        let (from, to) = windows_until(0);
+        assert!(from < window(-5, b"") && window(0, b"\xff") < to && to <= window(1, b""));
+        assert!(windows_until(i64::MAX).1 > window(i64::MAX, b"\xff"));
+        let (from, to) = metas();
+        assert!(from < meta("") && meta("\u{7f}") < to && to < window(i64::MIN, b""));
     }
 }

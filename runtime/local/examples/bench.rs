@@ -1,4 +1,5 @@
-//! Throughput and latency of the embedded log. `cargo run --release -p millrace-local --example bench [directory] [GiB]`
+//! Throughput and latency of the embedded log. `cargo run --release -p millrace-local --example bench [directory] [GiB]`; 0 GiB
+//! opens and scans what an earlier run left.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and stops when something is wrong")]
 
@@ -20,6 +21,9 @@ async fn main() {
     let dir = arguments.next().unwrap_or_else(|| "/tmp/millrace-bench".to_owned());
     let gigabytes: f64 = arguments.next().map_or(1.0, |text| text.parse().unwrap());
     let dir = Path::new(&dir);
+    if gigabytes <= 0.0 {
+        return reopen(dir).await;
+    }
     drop(std::fs::remove_dir_all(dir));
     let log = Arc::new(LocalLog::open(dir, LocalOptions::default()).unwrap());
     println!("empty log: {} MiB resident", resident());
@@ -38,12 +42,18 @@ async fn main() {
     }
     println!("{} MiB resident after that", resident());
     drop(log);
+    state(dir);
+}
+
+async fn reopen(dir: &Path) {
     let started = Instant::now();
     let log = Arc::new(LocalLog::open(dir, LocalOptions::default()).unwrap());
-    println!("open {} MiB: {:.1?}, {} MiB resident", log.disk_space().unwrap() >> 20, started.elapsed(), resident());
+    let elapsed = started.elapsed();
+    println!("open {} MiB: {elapsed:.1?}, {} MiB resident", log.disk_space().unwrap() >> 20, resident());
     scan(&log, "after opening").await;
-    println!("{} MiB resident after the scan", resident());
-    state(dir);
+    scan(&log, "again").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    println!("{} MiB resident after the scans", resident());
 }
 
 fn batch(count: usize, from: usize) -> RawBatch {

@@ -191,12 +191,27 @@ impl Store {
     /// Gives the space of removed blocks back to the disk. Costs little, because blocks lie beside the sorted files of keys.
     pub(crate) fn reclaim(&self) -> Result<()> {
         let failed = |error| disk("freeing space", error);
+        // fjall keeps what the newest write removed, for snapshots that may still see it.
+        self.touch()?;
         self.records.rotate_memtable().map_err(failed)?;
         let deadline = Instant::now() + FLUSH_PATIENCE;
         while self.records.sealed_memtable_count() > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.records.major_compact().map_err(failed)
+        // The first round finds out which files hold nothing any more, the second drops them.
+        for _ in 0..2 {
+            self.records.major_compact().map_err(failed)?;
+            self.touch()?;
+        }
+        self.meta.rotate_memtable().map_err(failed)?;
+        Ok(())
+    }
+
+    /// A write that changes nothing.
+    fn touch(&self) -> Result<()> {
+        let mut changes = Changes::default();
+        changes.meta.insert(keys::FORMAT.to_vec(), Some(FORMAT_VERSION.into()));
+        self.write(changes, false)
     }
 
     /// Bytes on disk.

@@ -235,8 +235,8 @@ async fn deleted_topics_free_their_space() {
     let log = open(dir.path());
     topic(&log, "big", 1).await;
     let producer = producer(&log).await;
-    for n in 0..SIZE / (1 << 20) {
-        let values: Vec<_> = (0..16).map(|part| noise(n * 16 + part, 64 << 10)).collect();
+    let values: Vec<_> = (0..16).map(|part| noise(part, 64 << 10)).collect();
+    for _ in 0..SIZE / (1 << 20) {
         send(&*producer, "big", 0, &values).await;
     }
     let blobs = |dir: &Path| size_of(&dir.join("log").join("keyspaces"));
@@ -338,7 +338,7 @@ async fn compare(steps: Vec<Step>) {
             }
         }
         let mut newest = BTreeMap::new();
-        written.iter().for_each(|(offset, (key, value))| drop(newest.insert(*key, (*offset, *value))));
+        newest.extend(written.iter().map(|(offset, (key, value))| (*key, (*offset, *value))));
         let mut read = BTreeMap::new();
         for got in read_all(&log, "t", true).await {
             let record = (got.key.unwrap()[0], got.value.map(|value| value[0]));

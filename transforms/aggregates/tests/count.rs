@@ -4,8 +4,8 @@
 mod support;
 
 use millrace_api::schema::{Kind, logical};
-use millrace_api::{Schema, Value, Writer};
-use support::{Aggregate, batch, number_map, structure};
+use millrace_api::{Schema, Value};
+use support::{Aggregate, batch, no_group, number_map, structure};
 
 const CLASS: &str = "millrace.aggregates.Count";
 
@@ -18,7 +18,7 @@ fn state_of(records: usize) -> Vec<u8> {
 fn shopstream_counts_transactions_by_the_hour() {
     let config = [("output.window.field", "hourWindow"), ("output.count.field", "transactionCount")];
     let mut count = Aggregate::new(CLASS, &config).expect("configured");
-    let (key, value) = count.shown(&state_of(3), None, |writer| writer.null());
+    let (key, value) = count.shown(&state_of(3), None, no_group);
     assert_eq!(key, "\"2026-11-20T14:00:00Z\"");
     assert_eq!(value, r#"{"hourWindow":"2026-11-20T14:00:00Z","transactionCount":3}"#);
 }
@@ -26,7 +26,7 @@ fn shopstream_counts_transactions_by_the_hour() {
 #[test]
 fn a_result_carries_the_start_of_its_window_and_the_topic_of_its_state() {
     let mut count = Aggregate::new(CLASS, &[]).expect("configured");
-    let batch = count.emit(&state_of(1), None, true, |writer| writer.null()).expect("a record");
+    let batch = count.emit(&state_of(1), None, true, no_group).expect("a record");
     let record = batch.get(0).expect("a record");
     assert_eq!((record.timestamp(), record.row().origin), (Some(1_795_183_200_000), 0));
 }
@@ -41,7 +41,7 @@ fn window_end_and_finality_are_shown_when_wanted() {
     ];
     let mut count = Aggregate::new(CLASS, &config).expect("configured");
     for closed in [false, true] {
-        let batch = count.emit(&state_of(2), None, closed, |writer| writer.null()).expect("a record");
+        let batch = count.emit(&state_of(2), None, closed, no_group).expect("a record");
         let value = batch.get(0).expect("a record").value().to_string();
         assert_eq!(value, format!(r#"{{"to":"2026-11-20 15:00","final":{closed},"count":2}}"#));
     }

@@ -8,7 +8,7 @@ use millrace_api::schema::Kind;
 use millrace_api::{Schema, Writer};
 use millrace_sdk::State as _;
 use proptest::prelude::*;
-use support::{Aggregate, batch, number_map, structure};
+use support::{Aggregate, batch, no_group, number_map, structure};
 
 const CLASS: &str = "millrace.aggregates.Statistics";
 
@@ -29,7 +29,7 @@ fn result(values: &[Vec<u8>]) -> String {
         number_map(writer, "price", millrace_api::Value::of(&values[index]));
     });
     let state = aggregate.update(&records, &[]).expect("folded");
-    let (_, value) = aggregate.shown(&state, None, |writer| writer.null());
+    let (_, value) = aggregate.shown(&state, None, no_group);
     value.replace(r#"{"window":"2026-11-20T14:00:00Z","#, "{")
 }
 
@@ -75,7 +75,7 @@ fn nulls_and_records_without_the_field_do_not_count() {
         _ => number_map(writer, "price", millrace_api::Value::NULL),
     });
     let state = aggregate.update(&records, &[]).expect("folded");
-    let (_, value) = aggregate.shown(&state, None, |writer| writer.null());
+    let (_, value) = aggregate.shown(&state, None, no_group);
     assert_eq!(value, r#"{"window":"2026-11-20T14:00:00Z","count":0,"sum":null,"avg":null,"min":null,"max":null}"#);
 }
 
@@ -158,7 +158,9 @@ fn shown(state: &Summary) -> String {
 
 fn fold(numbers: &[Number]) -> Summary {
     let mut state = Summary::default();
-    numbers.iter().for_each(|number| state.add(*number).expect("in range"));
+    for number in numbers {
+        state.add(*number).expect("in range");
+    }
     state
 }
 

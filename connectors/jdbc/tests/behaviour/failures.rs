@@ -141,7 +141,7 @@ pub(crate) async fn two_tasks_on_the_same_keys_do_not_deadlock(mut db: Db) {
         }
     };
     let both = async { tokio::join!(forwards, backwards) };
-    tokio::time::timeout(Duration::from_secs(60), both).await.expect("no lock is waited for so long");
+    tokio::time::timeout(Duration::from_mins(1), both).await.expect("no lock is waited for so long");
     assert_eq!(db.one("SELECT COUNT(*) FROM dead").await, "400");
 }
 

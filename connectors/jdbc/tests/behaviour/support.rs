@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use millrace_api::batch::Row as BatchRow;
 use millrace_api::config::Props;
 use millrace_api::connector::{ConnectorPlugin as _, Report, Services, SinkContext, SinkTask, Task};
-use millrace_api::log::*;
+use millrace_api::log::{
+    Consumer, ConsumerOptions, Log, Offsets, Producer, ProducerOptions, StateStores, StateTable, TopicInfo,
+    TopicPartition, TopicSpec,
+};
 use millrace_api::schema::SchemaRef;
 use millrace_api::transform::NoComponents;
 use millrace_api::{Error, ErrorKind, RecordBatch, Result, Writer};
@@ -148,7 +151,8 @@ impl Batch {
         schema: &SchemaRef,
         write: impl FnOnce(&mut Writer<'_>),
     ) -> &mut Self {
-        self.record(topic, None, |writer| writer.null(), Some(schema), write)
+        let no_key = |writer: &mut Writer<'_>| writer.null();
+        self.record(topic, None, no_key, Some(schema), write)
     }
 
     pub(crate) fn record(
@@ -161,8 +165,18 @@ impl Batch {
     ) -> &mut Self {
         let batch = &mut self.batch;
         let topic = batch.intern_topic(topic);
-        let (key, ()) = batch.append(|heap| Ok(key(&mut Writer::new(heap)))).expect("key");
-        let (value, ()) = batch.append(|heap| Ok(value(&mut Writer::new(heap)))).expect("value");
+        let (key, ()) = batch
+            .append(|heap| {
+                key(&mut Writer::new(heap));
+                Ok(())
+            })
+            .expect("key");
+        let (value, ()) = batch
+            .append(|heap| {
+                value(&mut Writer::new(heap));
+                Ok(())
+            })
+            .expect("value");
         let row = BatchRow {
             topic,
             partition: 1,
@@ -194,7 +208,9 @@ fn write_json(writer: &mut Writer<'_>, json: &Json) {
         Json::String(text) => writer.str(text),
         Json::Array(items) => {
             let open = writer.begin_array();
-            items.iter().for_each(|item| write_json(writer, item));
+            for item in items {
+                write_json(writer, item);
+            }
             writer.end(open, items.len());
         }
         Json::Object(fields) => {
@@ -315,14 +331,6 @@ impl Db {
     /// Rows as text, columns separated by `|`, nulls as `NULL`.
     pub(crate) async fn rows(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(self.spell(sql));
-        fn show<R: Row>(row: &R) -> String
-        where
-            usize: sqlx::ColumnIndex<R>,
-            for<'r> Option<String>: sqlx::Decode<'r, R::Database>,
-        {
-            let text = |column: usize| row.try_get_unchecked::<Option<String>, _>(column).expect("text");
-            (0..row.len()).map(|column| text(column).unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
-        }
         match &mut self.raw {
             Raw::Sqlite(raw) => raw.fetch_all(sql).await.expect("rows").iter().map(show).collect(),
             Raw::MariaDb(raw) => raw.fetch_all(sql).await.expect("rows").iter().map(show).collect(),
@@ -336,6 +344,15 @@ impl Db {
         assert_eq!(rows.len(), 1, "{sql}");
         rows.into_iter().next().unwrap_or_default()
     }
+}
+
+fn show<R: Row>(row: &R) -> String
+where
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> Option<String>: sqlx::Decode<'r, R::Database>,
+{
+    let text = |column: usize| row.try_get_unchecked::<Option<String>, _>(column).expect("text");
+    (0..row.len()).map(|column| text(column).unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
 }
 
 /// The connector's configuration for PostgreSQL, without a connection of the test's own.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use millrace_api::Result;
 use tokio::sync::oneshot;
 
+use crate::block::TARGET_BYTES;
 use crate::check::lock;
 use crate::error::{closed, corrupt, disk};
 use crate::keys;
@@ -147,7 +148,7 @@ impl Work {
     /// Removes the blocks of deleted topics, a step at a time.
     fn sweep(&self) -> Result<()> {
         let store = &self.shared.store;
-        let mut steps = 0;
+        let mut removed = 0;
         for (key, _) in store.scan_meta(keys::GONE)? {
             let number = key.get(keys::GONE.len()..).and_then(|number| number.try_into().ok()).map(u32::from_be_bytes);
             let topic = number.ok_or_else(|| corrupt("freeing what deleted topics held"))?;
@@ -158,6 +159,7 @@ impl Work {
                 let blocks = store.keys_of_topic(topic, STEP)?;
                 let mut changes = Changes::default();
                 let last = blocks.len() < STEP;
+                removed += blocks.len() as u64;
                 changes.blocks.extend(blocks.into_iter().map(|block| (block, None)));
                 if last {
                     for mark in store.marks_of_topic(topic)? {
@@ -169,10 +171,10 @@ impl Work {
                 if last {
                     break;
                 }
-                steps += 1;
             }
         }
-        if steps > 0 { store.reclaim() } else { Ok(()) }
+        // What the blocks took is not known without reading them; it is taken to be half of what one takes at most.
+        if removed * (TARGET_BYTES as u64 / 2) >= WORTH_RECLAIMING { store.reclaim() } else { Ok(()) }
     }
 }
 

@@ -46,6 +46,7 @@ impl Aggregate {
         Ok(single(&self.folder.update(bytes, &slots, &list(state))?))
     }
 
+    #[allow(dead_code, reason = "not every test merges bytes")]
     pub(crate) fn merge(&mut self, left: &[u8], right: &[u8]) -> Result<Vec<u8>> {
         Ok(single(&self.folder.merge(&list(left), &list(right))?))
     }
@@ -111,4 +112,9 @@ pub(crate) fn number_map(writer: &mut Writer<'_>, field: &str, number: Value<'_>
 pub(crate) fn structure(fields: Vec<(&str, Schema)>) -> SchemaRef {
     let fields = fields.into_iter().map(|(name, schema)| millrace_api::schema::Field::new(name, schema));
     Schema::structure(fields.collect()).into()
+}
+
+/// The key of an aggregate without groups.
+pub(crate) fn no_group(writer: &mut Writer<'_>) {
+    writer.null();
 }

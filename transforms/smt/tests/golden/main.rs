@@ -6,7 +6,7 @@
 
 mod json;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use json::{read_schema, schema_json, value_json, write_value};
 use millrace_api::batch::{NO_PARTITION, NO_TIMESTAMP, RecordBatch, Row, headers};
@@ -40,14 +40,6 @@ cases!(
     timestamp_converter,
     value_to_key,
 );
-
-/// More cases, for instance generated ones: the files that `MILLRACE_SMT_CASES` names, separated by colons.
-#[test]
-#[ignore = "needs MILLRACE_SMT_CASES"]
-fn more_cases() {
-    let files = std::env::var("MILLRACE_SMT_CASES").expect("MILLRACE_SMT_CASES");
-    files.split(':').for_each(|file| check(&PathBuf::from(file)));
-}
 
 fn check(file: &Path) {
     let text = std::fs::read_to_string(file).expect("a file of cases");

@@ -73,9 +73,9 @@ public class Oracle {
             ConfigDef def = plugin instanceof Predicate predicate ? predicate.config() : ((Transformation) plugin).config();
             System.out.println(name);
             for (ConfigDef.ConfigKey key : def.configKeys().values()) {
-                String value = key.hasDefault() ? ConfigDef.convertToString(key.defaultValue, key.type) : "(required)";
-                System.out.printf("  %s %s %s %s %d %s%n", key.name, key.type, value == null ? "(null)" : "\"" + value + "\"",
-                    key.importance, key.orderInGroup, key.width);
+                String value = key.hasDefault() ? ConfigDef.convertToString(key.defaultValue, key.type) : null;
+                String shown = !key.hasDefault() ? "(required)" : value == null ? "(null)" : "\"" + value + "\"";
+                System.out.printf("  %s %s %s %s %d %s%n", key.name, key.type, shown, key.importance, key.orderInGroup, key.width);
             }
         }
     }
