@@ -1,12 +1,12 @@
 //! The plugin and its connector: topics, and task configurations.
 
 use async_trait::async_trait;
-use millrace_api::Result;
 use millrace_api::config::{Config as _, ConfigDef, ConfigValue, Props};
 use millrace_api::connector::{Connector, ConnectorPlugin, ConnectorType, Services, Task};
 use millrace_api::log::{Log, TopicSpec};
+use millrace_api::{Error, Result};
 
-use crate::config::{AggregateConfig, Topics};
+use crate::config::{self, AggregateConfig, Topics};
 use crate::task::AggregateTask;
 
 /// `io.millrace.connect.aggregate.AggregateConnector`.
@@ -59,10 +59,16 @@ struct AggregateConnector {
 impl Connector for AggregateConnector {
     async fn start(&mut self, services: Services, props: &Props) -> Result<()> {
         let config = AggregateConfig::read(props)?;
+        if config::inputs(props).is_empty() {
+            return Err(Error::config(
+                "Missing required configuration \"topics\": an aggregate needs its input topics by name, topics.regex is not enough",
+            ));
+        }
         // Fails early when the aggregate is unknown or refuses its keys.
         services.components.windowed(&config.aggregate, props)?;
         let topics = config.topics(props.get("name").map_or("", String::as_str));
         create_topics(&config, &topics, &*services.log).await?;
+        check_partitions(&config, &topics, &*services.log).await?;
         self.topics = Some(topics);
         self.props = props.clone();
         Ok(())
@@ -79,15 +85,32 @@ impl Connector for AggregateConnector {
 
 async fn create_topics(config: &AggregateConfig, topics: &Topics, log: &dyn Log) -> Result<()> {
     let partitions = Some(config.repartition_partitions);
-    let compacted = [("cleanup.policy", "compact")];
+    // Small segments, because compaction leaves the last one alone and a restart reads it all.
+    let compacted = [("cleanup.policy", "compact"), ("segment.bytes", "52428800")];
+    let watermarks =
+        [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
     // A partial state is needed until it is merged; a week covers an aggregate that was stopped for days.
     let week = [("cleanup.policy", "delete"), ("retention.ms", "604800000")];
     log.create_topic(&spec(&topics.repartition, partitions, &week)).await?;
     log.create_topic(&spec(&topics.changelog, partitions, &compacted)).await?;
-    log.create_topic(&spec(&topics.watermarks, Some(1), &compacted)).await?;
+    log.create_topic(&spec(&topics.watermarks, Some(1), &watermarks)).await?;
     log.create_topic(&spec(&config.output_topic, config.output_partitions, &[])).await?;
     if !config.late_topic.is_empty() {
         log.create_topic(&spec(&config.late_topic, None, &[])).await?;
+    }
+    Ok(())
+}
+
+/// Partials and watermarks of another number of partitions would miss each other.
+async fn check_partitions(config: &AggregateConfig, topics: &Topics, log: &dyn Log) -> Result<()> {
+    let internal = [&topics.repartition, &topics.changelog];
+    for topic in log.topics().await?.iter().filter(|topic| internal.contains(&&topic.name)) {
+        if topic.partitions != config.repartition_partitions {
+            return Err(Error::config(format!(
+                "Invalid value {} for configuration repartition.partitions: the topic {} has {} partitions already, and that cannot be changed",
+                config.repartition_partitions, topic.name, topic.partitions
+            )));
+        }
     }
     Ok(())
 }

@@ -86,7 +86,10 @@ impl Fold {
     /// The states of a plan's slots before it, in their order.
     pub(crate) fn states(&self, plan: &Plan) -> Vec<Vec<u8>> {
         let source = |place: &usize| self.sources.get(&plan.sources.get(*place)?.0);
-        plan.keys.iter().map(|(place, slot)| source(place).map(|source| source.state(slot)).unwrap_or_default()).collect()
+        plan.keys
+            .iter()
+            .map(|(place, slot)| source(place).map(|source| source.state(slot)).unwrap_or_default())
+            .collect()
     }
 
     /// Takes over the states that the guest made of [`Fold::states`], and late records by partition.

@@ -8,15 +8,20 @@
 //! Whether a record is late is decided in the first phase, by the watermark of its own partition, which is a function of that
 //! partition's order alone: a backlog gives the same windows as live traffic.
 
+mod close;
+mod commit;
 mod config;
 mod connector;
 mod fold;
 mod key;
 mod merge;
 mod message;
+mod output;
 mod restore;
+mod source;
 mod task;
 mod time;
+mod transaction;
 
 pub use config::AggregateConfig;
 pub use connector::AggregatePlugin;

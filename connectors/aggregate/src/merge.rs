@@ -1,106 +1,124 @@
-//! Second phase: one partition of the repartition topic merges partials into states, and closes windows.
+//! Second phase: one partition of the repartition topic merges partials into states.
 //!
 //! Changes stay in memory until their transaction is committed; then they go to the table in one write, with the position in
 //! the changelog that they reach to. A crash in between leaves the table behind, and [`crate::restore`] catches it up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_api::batch::{RecordBatch, Row, flags};
 use millrace_api::log::StateTable;
 use millrace_api::transform::Windowed;
-use millrace_api::{Error, Result, Writer};
+use millrace_api::{Error, Result};
 
 use crate::config::AggregateConfig;
 use crate::key;
 use crate::message::{Message, Partial, Watermark};
-
-/// How many states one look into the table returns at most.
-const SCAN: usize = 1_000;
+use crate::restore::{CHECKPOINT, read_number};
 
 /// The states of one partition of the repartition topic.
 pub(crate) struct Merge {
-    table: Box<dyn StateTable>,
+    pub(crate) table: Box<dyn StateTable>,
     /// Changes since the last commit.
-    dirty: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(crate) dirty: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Windows to emit at the next commit.
-    changed: BTreeSet<Vec<u8>>,
+    pub(crate) changed: BTreeSet<Vec<u8>>,
     /// Windows that closed since the last commit, with their last state.
-    closed: BTreeMap<Vec<u8>, Vec<u8>>,
-    sources: BTreeMap<String, Watermark>,
-    watermark: i64,
-    /// Records in partials that came after their window had closed: only possible from partitions that were idle.
-    pub(crate) late: u64,
+    pub(crate) closed: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// How far each input partition is, and whether it is idle.
+    sources: BTreeMap<String, (i64, bool)>,
+    pub(crate) watermark: i64,
+    /// Every window that starts here or before is closed, and emitted for the last time.
+    pub(crate) closed_until: i64,
+}
+
+/// The input partitions of an aggregate.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    /// Topics.
+    pub(crate) topics: BTreeSet<String>,
+    /// `topic-partition` of every partition there was when partitions were assigned last.
+    pub(crate) partitions: BTreeSet<String>,
 }
 
 /// Name under which the merged watermark is kept.
 const WATERMARK: &str = "watermark";
+/// Name under which [`Merge::closed_until`] is kept.
+pub(crate) const CLOSED: &str = "closed";
 /// Prefix of the names under which the watermarks of input partitions are kept.
 const SOURCE: &str = "source:";
 
+impl Inputs {
+    /// Whether a source is one, or one that was added since.
+    fn include(&self, source: &str) -> bool {
+        source.rsplit_once('-').is_some_and(|(topic, _)| self.topics.contains(topic))
+    }
+}
+
 impl Merge {
-    /// The states in a table that has been caught up.
-    pub(crate) fn open(table: Box<dyn StateTable>) -> Result<Self> {
+    /// The states in a table that has been caught up. Input partitions that are none any more do not count. None is idle: what
+    /// was true when this was kept is not any more after a long stop, and whoever has the partition says it again.
+    pub(crate) fn open(table: Box<dyn StateTable>, inputs: &Inputs) -> Result<Self> {
         let mut merge = Self {
             dirty: BTreeMap::new(),
             changed: BTreeSet::new(),
             closed: BTreeMap::new(),
             sources: BTreeMap::new(),
             watermark: i64::MIN,
-            late: 0,
+            closed_until: i64::MIN,
             table,
         };
-        let (metas, _) = key::windows_before(i64::MIN);
-        for (key, value) in merge.table.scan(&key::meta(""), &metas, usize::MAX)? {
+        let (from, to) = key::metas();
+        for (key, value) in merge.table.scan(&from, &to, usize::MAX)? {
+            let time = read_number(&value).unwrap_or(i64::MIN);
             match key::parse_meta(&key) {
-                Some(WATERMARK) => merge.watermark = read_time(&value).unwrap_or(i64::MIN),
+                Some(WATERMARK) => merge.watermark = time,
+                Some(CLOSED) => merge.closed_until = time,
                 Some(name) => {
-                    if let Some(source) = name.strip_prefix(SOURCE) {
-                        let time = read_time(&value).unwrap_or(i64::MIN);
-                        let idle = value.get(8).is_some_and(|idle| *idle != 0);
-                        merge.sources.insert(source.to_owned(), Watermark { source: source.to_owned(), time, idle });
-                    }
+                    let source = name.strip_prefix(SOURCE).filter(|source| inputs.partitions.contains(*source));
+                    merge.sources.extend(source.map(|source| (source.to_owned(), (time, false))));
                 }
                 None => {}
             }
         }
+        merge.forget_closed()?;
         Ok(merge)
     }
 
-    /// Takes messages in their order. `inputs` are the names of all input partitions.
+    /// Takes messages in their order, and returns how many records in them were late: records of partitions that were idle.
     ///
     /// # Errors
-    /// Never of kind `Data`: a message that cannot be merged must not be taken again in another grouping, so the task starts
-    /// over from its last commit.
+    /// Any; what was taken before stays taken, so the task must start over from its last commit.
     pub(crate) fn take(
         &mut self,
         messages: Vec<Message>,
-        inputs: &BTreeSet<String>,
+        inputs: &Inputs,
         config: &AggregateConfig,
         guest: &mut dyn Windowed,
-    ) -> Result<()> {
+    ) -> Result<u64> {
+        let mut late = 0;
         let mut partials = Vec::new();
         for message in messages {
             match message {
                 Message::Partial(partial) => partials.push(partial),
                 Message::Watermarks(watermarks) => {
-                    self.merge(std::mem::take(&mut partials), config, guest)?;
-                    self.hear(watermarks);
-                    self.advance(inputs, config)?;
+                    late += self.merge(std::mem::take(&mut partials), config, guest)?;
+                    self.hear(watermarks, inputs);
+                    self.advance(inputs);
                 }
             }
         }
-        self.merge(partials, config, guest)
+        Ok(late + self.merge(partials, config, guest)?)
     }
 
     /// Merges partials, in rounds of at most one per state.
-    fn merge(&mut self, partials: Vec<Partial>, config: &AggregateConfig, guest: &mut dyn Windowed) -> Result<()> {
+    fn merge(&mut self, partials: Vec<Partial>, config: &AggregateConfig, guest: &mut dyn Windowed) -> Result<u64> {
+        let mut late = 0;
         let mut queue: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
         for partial in partials {
-            if is_closed(partial.start, self.watermark, config) {
-                self.late += u64::from(partial.records);
-                continue;
+            if partial.start <= self.closed_until || config.is_closed(partial.start, self.watermark) {
+                late += u64::from(partial.records);
+            } else {
+                queue.entry(key::window(partial.start, &partial.group)).or_default().push(partial.state);
             }
-            queue.entry(key::window(partial.start, &partial.group)).or_default().push(partial.state);
         }
         while !queue.is_empty() {
             let (mut keys, mut left, mut right) = (Vec::new(), Vec::new(), Vec::new());
@@ -112,8 +130,7 @@ impl Merge {
                 }
             }
             queue.retain(|_, states| !states.is_empty());
-            let fatal = |error| Error::external("the aggregate could not merge states").because(error);
-            let merged = guest.merge(&left, &right).map_err(fatal)?;
+            let merged = guest.merge(&left, &right)?;
             if merged.len() != keys.len() {
                 return Err(Error::external("the aggregate returned another number of states than it was given"));
             }
@@ -122,73 +139,42 @@ impl Merge {
                 self.dirty.insert(key, Some(state));
             }
         }
-        Ok(())
+        Ok(late)
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    /// The state of a window and group.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match self.dirty.get(key) {
             Some(state) => Ok(state.clone()),
             None => self.table.get(key),
         }
     }
 
-    fn hear(&mut self, watermarks: Vec<Watermark>) {
-        for watermark in watermarks {
-            let mut value = watermark.time.to_le_bytes().to_vec();
-            value.push(u8::from(watermark.idle));
-            self.dirty.insert(key::meta(&format!("{SOURCE}{}", watermark.source)), Some(value));
-            self.sources.insert(watermark.source.clone(), watermark);
+    /// Watermarks of input partitions only go forward: what says otherwise comes from a task that has lost its partitions.
+    fn hear(&mut self, watermarks: Vec<Watermark>, inputs: &Inputs) {
+        for Watermark { source, time, idle } in watermarks.into_iter().filter(|heard| inputs.include(&heard.source)) {
+            let known = self.sources.get(&source).map(|(known, _)| *known);
+            let time = known.map_or(time, |known| known.max(time));
+            if known != Some(time) {
+                self.set(&format!("{SOURCE}{source}"), time);
+            }
+            self.sources.insert(source, (time, idle));
         }
     }
 
-    /// Moves the watermark to the slowest input partition that is not idle, and closes what it has passed.
-    fn advance(&mut self, inputs: &BTreeSet<String>, config: &AggregateConfig) -> Result<()> {
-        let heard = inputs.iter().all(|input| self.sources.contains_key(input));
-        let active = self.sources.values().filter(|source| !source.idle).map(|source| source.time).min();
-        let fastest = self.sources.values().map(|source| source.time).max();
-        let Some(watermark) = active.or(fastest).filter(|time| heard && *time > self.watermark) else { return Ok(()) };
-        self.watermark = watermark;
-        self.dirty.insert(key::meta(WATERMARK), Some(watermark.to_le_bytes().to_vec()));
-        self.close_passed(config)
-    }
-
-    fn close_passed(&mut self, config: &AggregateConfig) -> Result<()> {
-        let last_start = self.watermark.saturating_sub(config.window_size_ms + config.window_grace_ms);
-        let (mut from, to) = key::windows_before(last_start.saturating_add(1));
-        let fresh: Vec<Vec<u8>> = self.dirty.range(from.clone()..to.clone()).map(|(key, _)| key.clone()).collect();
-        for key in fresh {
-            if let Some(Some(state)) = self.dirty.insert(key.clone(), None) {
-                self.closed.insert(key, state);
-            }
-        }
-        loop {
-            let found = self.table.scan(&from, &to, SCAN)?;
-            let Some((last, _)) = found.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
-            for (key, state) in found {
-                // What is in `dirty` already, closed or changed, is newer than the table.
-                self.dirty.entry(key.clone()).or_insert_with(|| {
-                    self.closed.insert(key, state);
-                    None
-                });
-            }
+    /// Moves the watermark to the slowest input partition that is not idle; to the fastest when all are.
+    fn advance(&mut self, inputs: &Inputs) {
+        let heard = inputs.partitions.iter().all(|input| self.sources.contains_key(input));
+        let active = self.sources.values().filter(|(_, idle)| !idle).map(|(time, _)| *time).min();
+        let fastest = self.sources.values().map(|(time, _)| *time).max();
+        if let Some(watermark) = active.or(fastest).filter(|time| heard && *time > self.watermark) {
+            self.watermark = watermark;
+            self.set(WATERMARK, watermark);
         }
     }
 
-    /// States to emit, as [`Windowed::emit`] takes them.
-    pub(crate) fn results(&self, config: &AggregateConfig) -> Result<RecordBatch> {
-        let mut batch = RecordBatch::new();
-        if config.emit_mode == "update" {
-            for key in self.changed.iter().filter(|key| !self.closed.contains_key(*key)) {
-                if let Some(state) = self.get(key)? {
-                    push(&mut batch, key, &state, 0, config)?;
-                }
-            }
-        }
-        for (key, state) in &self.closed {
-            push(&mut batch, key, state, flags::FINAL, config)?;
-        }
-        Ok(batch)
+    pub(crate) fn set(&mut self, name: &str, value: i64) {
+        self.dirty.insert(key::meta(name), Some(value.to_le_bytes().to_vec()));
     }
 
     /// Changes since the last commit, as they go to the changelog.
@@ -202,46 +188,15 @@ impl Merge {
     }
 
     /// The transaction is committed; the changelog reaches to `position` with it.
+    ///
+    /// # Errors
+    /// When the disk refuses: the table is behind the changelog then, and the task must start over.
     pub(crate) fn committed(&mut self, position: Option<i64>) -> Result<()> {
-        let mut entries: Vec<_> = std::mem::take(&mut self.dirty).into_iter().collect();
-        if let Some(position) = position {
-            entries.push((key::meta(crate::restore::CHECKPOINT), Some(position.to_le_bytes().to_vec())));
-        }
         self.changed.clear();
         self.closed.clear();
+        let mut entries: Vec<_> = std::mem::take(&mut self.dirty).into_iter().collect();
+        let Some(position) = position else { return Ok(()) };
+        entries.push((key::meta(CHECKPOINT), Some(position.to_le_bytes().to_vec())));
         self.table.write(&entries)
     }
-}
-
-fn is_closed(start: i64, watermark: i64, config: &AggregateConfig) -> bool {
-    start.saturating_add(config.window_size_ms + config.window_grace_ms) <= watermark
-}
-
-fn push(batch: &mut RecordBatch, key: &[u8], state: &[u8], flags: u32, config: &AggregateConfig) -> Result<()> {
-    let Some((start, group)) = key::parse_window(key) else { return Ok(()) };
-    let topic = batch.intern_topic(&config.output_topic);
-    let (group, ()) = batch.append(|out| {
-        out.extend_from_slice(group);
-        Ok(())
-    })?;
-    let (value, ()) = batch.append(|out| {
-        Writer::new(out).bytes(state);
-        Ok(())
-    })?;
-    let origin = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-    batch.push(Row {
-        offset: start + config.window_size_ms,
-        timestamp: start,
-        topic,
-        key: group,
-        value,
-        flags,
-        origin,
-        ..Row::EMPTY
-    });
-    Ok(())
-}
-
-fn read_time(bytes: &[u8]) -> Option<i64> {
-    Some(i64::from_le_bytes(*bytes.first_chunk()?))
 }

@@ -32,7 +32,8 @@ fn check(time: i64, what: &str) -> Result<i64> {
 /// ISO 8601 with an offset, or without one as UTC.
 fn parse_iso(text: &str) -> Option<i64> {
     let text = text.trim();
-    let zoned = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"));
+    let zoned =
+        DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"));
     if let Ok(time) = zoned {
         return Some(time.timestamp_millis());
     }
@@ -58,7 +59,9 @@ mod tests {
     #[test]
     fn times_that_cannot_be_are_refused() {
         // 2026-11-20T14:00:00Z in milliseconds, and in microseconds.
-        for (timestamp, fits) in [(1_795_183_200_000, true), (1_795_183_200_000_000, false), (i64::MAX, false), (-1, false)] {
+        for (timestamp, fits) in
+            [(1_795_183_200_000, true), (1_795_183_200_000_000, false), (i64::MAX, false), (-1, false)]
+        {
             let mut batch = RecordBatch::new();
             batch.push(Row { timestamp, ..Row::EMPTY });
             let time = event_time(batch.get(0).expect("one"), "");

@@ -93,7 +93,6 @@ pub(crate) fn of_failure(failure: &Failure, what: &str) -> Error {
 /// As [`of_code`], of an error from the safe wrapper.
 pub(crate) fn of_kafka(error: &KafkaError, what: &str) -> Error {
     match error {
-        KafkaError::Transaction(error) => of_transaction(error, what),
         KafkaError::ClientConfig(_, reason, key, _) => {
             Error::config(format!("Invalid value for configuration {key}: {reason}"))
         }
@@ -108,12 +107,16 @@ pub(crate) fn of_kafka(error: &KafkaError, what: &str) -> Error {
     }
 }
 
-/// An error of a transaction. Fenced wins; then whether the same call may be repeated; everything else ends the transaction.
-fn of_transaction(error: &RDKafkaError, what: &str) -> Error {
+/// An error of a transaction. Fenced wins. What ends the transaction is retriable only when another transaction may do better, and
+/// never for a commit, whose callers repeat just that.
+pub(crate) fn of_transaction(error: &RDKafkaError, what: &str, is_commit: bool) -> Error {
     let code = error.code();
     let kind = match kind(code) {
         ErrorKind::Fenced => ErrorKind::Fenced,
-        ErrorKind::Timeout if !error.txn_requires_abort() && !error.is_fatal() => ErrorKind::Timeout,
+        _ if error.is_fatal() => ErrorKind::External,
+        ErrorKind::Retriable | ErrorKind::Timeout if error.txn_requires_abort() && !is_commit => ErrorKind::Retriable,
+        _ if error.txn_requires_abort() => ErrorKind::External,
+        ErrorKind::Timeout => ErrorKind::Timeout,
         _ if error.is_retriable() => ErrorKind::Retriable,
         _ => ErrorKind::External,
     };

@@ -130,7 +130,8 @@ async fn transactions(log: &LocalLog) {
 
 async fn scan(log: &LocalLog, what: &str) {
     let starts = (0..PARTITIONS).map(|partition| (TopicPartition::new("orders", partition), -2)).collect();
-    let options = ConsumerOptions { end_events: true, ..ConsumerOptions::new("bench", "", Subscription::Assign(starts)) };
+    let options =
+        ConsumerOptions { end_events: true, ..ConsumerOptions::new("bench", "", Subscription::Assign(starts)) };
     let mut consumer = log.consumer(options).await.unwrap();
     let (started, cpu) = (Instant::now(), cpu());
     let (mut records, mut bytes, mut ended) = (0_usize, 0_usize, 0);
@@ -166,7 +167,7 @@ async fn latency(log: &Arc<LocalLog>) {
         loop {
             if let Event::Records(records) = consumer.next().await.unwrap() {
                 let now = Instant::now();
-                (0..records.len()).for_each(|_| drop(sender.send(now)));
+                (0..records.len()).for_each(|_| sender.send(now).unwrap());
             }
         }
     });

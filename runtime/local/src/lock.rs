@@ -42,7 +42,7 @@ impl Lock {
 fn held(dir: &Path, file: &mut File) -> Error {
     let mut pid = String::new();
     if file.read_to_string(&mut pid).is_err() || pid.is_empty() {
-        pid = "unknown".to_owned();
+        "unknown".clone_into(&mut pid);
     }
     Error::new(
         ErrorKind::Conflict,

@@ -1,5 +1,7 @@
 //! Retention, compaction, deleted topics.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +10,8 @@ use millrace_api::batch::raw::{RawBatch, RawRecord};
 use millrace_api::config::Props;
 use millrace_api::log::{ConsumerOptions, Event, Log, Producer, TopicSpec};
 use millrace_behaviour::log_suite::support::{
-    Got, batch, event, now, numbered, producer, read_all, reader_options, send, silent, take, texts, topic, transactional,
+    Got, batch, event, now, numbered, producer, read_all, reader_options, send, silent, take, texts, topic,
+    transactional,
 };
 use millrace_local::{LocalLog, LocalOptions};
 use proptest::prelude::*;
@@ -222,7 +225,8 @@ async fn compaction_under_a_reader_loses_nothing() {
         seen.extend(take(&mut *reader, 1).await);
     }
     assert!(seen.is_sorted_by(|a, b| a.offset < b.offset), "in order, once");
-    let read: Vec<_> = seen.iter().filter(|got| got.key.as_deref() != Some(b"hot")).map(|got| got.key.clone()).collect();
+    let read: Vec<_> =
+        seen.iter().filter(|got| got.key.as_deref() != Some(b"hot")).map(|got| got.key.clone()).collect();
     let expected: Vec<_> = (0..600).map(|n| Some(format!("key{n}").into_bytes())).collect();
     assert_eq!(read, expected, "every record that is the last of its key");
 }
@@ -266,7 +270,9 @@ fn noise(seed: usize, length: usize) -> String {
 
 fn size_of(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
-    entries.map(|entry| if entry.path().is_dir() { size_of(&entry.path()) } else { entry.metadata().unwrap().len() }).sum()
+    entries
+        .map(|entry| if entry.path().is_dir() { size_of(&entry.path()) } else { entry.metadata().unwrap().len() })
+        .sum()
 }
 
 #[derive(Debug, Clone)]
@@ -348,7 +354,10 @@ async fn compare(steps: Vec<Step>) {
         for (key, (offset, value)) in &newest {
             match value {
                 Some(_) => assert_eq!(read.get(key), Some(&(*offset, *value))),
-                None => assert!(read.get(key).is_none_or(|(at, value)| at == offset && value.is_none()), "no old value comes back"),
+                None => assert!(
+                    read.get(key).is_none_or(|(at, value)| at == offset && value.is_none()),
+                    "no old value comes back"
+                ),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! A process that appends, commits and compacts is killed again and again while it is at work. Whatever it was told is durable must be
 //! there, whole and in order; of a transaction all or nothing.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -78,7 +80,11 @@ async fn check_plain(log: &LocalLog, acknowledged: &Acknowledged) {
     for writer in 0..WRITERS {
         let records: Vec<_> = all.iter().filter(|got| got.partition == writer).collect();
         for (number, got) in records.iter().enumerate() {
-            assert_eq!((number_of(got), got.offset), (number, i64::try_from(number).unwrap()), "no gap, no repeat, in order");
+            assert_eq!(
+                (number_of(got), got.offset),
+                (number, i64::try_from(number).unwrap()),
+                "no gap, no repeat, in order"
+            );
         }
         let last = acknowledged.plain.get(&writer).map_or(0, |last| last + 1);
         assert!(records.len() >= last, "writer {writer}: {} of {last}", records.len());
@@ -94,7 +100,10 @@ async fn check_transactions(log: &LocalLog, acknowledged: &Acknowledged) {
     let (a, b) = (read_all(log, "tx-a", true).await, read_all(log, "tx-b", true).await);
     let (a, b) = (count(&a), count(&b));
     assert_eq!(a, b, "in both topics or in none");
-    assert!(a.iter().all(|(number, count)| number % 4 != 3 && *count == size(*number)), "whole, and none that was aborted");
+    assert!(
+        a.iter().all(|(number, count)| number % 4 != 3 && *count == size(*number)),
+        "whole, and none that was aborted"
+    );
     for number in &acknowledged.committed {
         assert!(a.contains_key(number), "transaction {number} was committed");
     }
@@ -128,7 +137,9 @@ fn size(number: usize) -> usize {
 async fn the_child() {
     let Ok(dir) = std::env::var(DIRECTORY) else { return };
     let log = Arc::new(LocalLog::open(dir, options()).unwrap());
-    for (name, partitions, policy) in [("plain", WRITERS, "delete"), ("tx-a", 1, "delete"), ("tx-b", 1, "delete"), ("table", 1, "compact")] {
+    for (name, partitions, policy) in
+        [("plain", WRITERS, "delete"), ("tx-a", 1, "delete"), ("tx-b", 1, "delete"), ("table", 1, "compact")]
+    {
         let config = Props::from([("cleanup.policy".to_owned(), policy.to_owned())]);
         let spec = TopicSpec { partitions: Some(partitions), config, ..TopicSpec::new(name) };
         log.create_topic(&spec).await.unwrap();
@@ -223,7 +234,8 @@ async fn upsert(log: Arc<LocalLog>) {
     let mut next = last_number(&log, "table", 0).await.map_or(0, |last| last + 1);
     let producer = log.producer(ProducerOptions::default()).await.unwrap();
     loop {
-        let values: Vec<_> = (next..next + 20).map(|number| (Some(format!("key{}", number % KEYS)), value(number))).collect();
+        let values: Vec<_> =
+            (next..next + 20).map(|number| (Some(format!("key{}", number % KEYS)), value(number))).collect();
         send(&*producer, "table", 0, &values).await;
         next += 20;
         say(&format!("upserts {next}"));

@@ -1,5 +1,7 @@
 //! What stays when the log is closed and opened again, and who may open it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::path::Path;
 
 use millrace_api::ErrorKind;

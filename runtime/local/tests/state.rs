@@ -1,5 +1,7 @@
 //! State tables.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::path::Path;
 
 use millrace_api::ErrorKind;

@@ -1,5 +1,7 @@
 //! Writes that reached the disk in part. Nobody was told of them, so they may vanish; nothing else may.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use common::{chain, components, guest, hostile};
 use millrace_api::batch::{NO_PARTITION, RecordBatch, Row};
 use millrace_api::transform::Chain;
 use millrace_api::{Error, Writer};
-use millrace_wasm::Limits;
+use millrace_wasm::{Limits, WasmComponents};
 
 const ROWS: usize = 500;
 const TIME: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ const FIVE: [(&str, &str); 14] = [
 fn main() -> Result<(), Error> {
     let hostile = components("hostile", hostile(), Limits::default());
     let noop = |pairs: &[(&str, &str)]| chain(&hostile, pairs);
-    println!("batches of {ROWS} records; ns per record, best of ten runs\n");
+    println!("batches of {ROWS} records; ns per record: median (fastest tenth)\n");
     println!("| stage | 200 B | 1 KB |\n|---|---|---|");
     let one = [("transforms", "a"), ("transforms.a.type", "test.Noop")];
     row("no-op", noop(&one).as_mut())?;
@@ -50,33 +50,46 @@ fn main() -> Result<(), Error> {
         pairs[0] = ("transforms", stage);
         row(stage, chain(&smt, &pairs).as_mut())?;
     }
-    row("all five", chain(&smt, &FIVE).as_mut())
-}
-
-fn row(name: &str, chain: &mut dyn Chain) -> Result<(), Error> {
-    println!("| {name} | {:.0} | {:.0} |", measure(chain, 200)?, measure(chain, 1024)?);
+    row("all five", chain(&smt, &FIVE).as_mut())?;
+    instances(&smt);
     Ok(())
 }
 
-fn measure(chain: &mut dyn Chain, size: usize) -> Result<f64, Error> {
+/// What an instance costs to make and to keep.
+fn instances(smt: &WasmComponents) {
+    let (before, started) = (resident(), Instant::now());
+    let kept: Vec<_> = (0..100).map(|_| chain(smt, &FIVE)).collect();
+    let each = started.elapsed() / 100;
+    println!("\n100 chains of five: {each:?} and {} KiB each; resident {} MiB in all", (resident() - before) / 100, resident() >> 10);
+    drop(kept);
+}
+
+/// Resident memory of this process, in KiB.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
+
+fn row(name: &str, chain: &mut dyn Chain) -> Result<(), Error> {
+    println!("| {name} | {} | {} |", measure(chain, 200)?, measure(chain, 1024)?);
+    Ok(())
+}
+
+fn measure(chain: &mut dyn Chain, size: usize) -> Result<String, Error> {
     let original = orders(size)?;
-    let mut best = f64::MAX;
-    for _ in 0..10 {
-        let (mut spent, mut records) = (Duration::ZERO, 0);
-        let started = Instant::now();
-        while started.elapsed() < TIME / 10 {
-            let mut batch = original.clone();
-            let before = Instant::now();
-            let report = chain.apply(&mut batch)?;
-            spent += before.elapsed();
-            records += batch.len();
-            if batch.len() != ROWS || !report.failed.is_empty() {
-                return Err(Error::internal(format!("records were lost: {:?}", report.failed.first())));
-            }
+    let (mut times, started) = (Vec::new(), Instant::now());
+    while started.elapsed() < TIME {
+        let mut batch = original.clone();
+        let before = Instant::now();
+        let report = chain.apply(&mut batch)?;
+        times.push(before.elapsed().as_secs_f64() * 1e9 / ROWS as f64);
+        if batch.len() != ROWS || !report.failed.is_empty() {
+            return Err(Error::internal(format!("records were lost: {:?}", report.failed.first())));
         }
-        best = best.min(spent.as_secs_f64() * 1e9 / records as f64);
     }
-    Ok(best)
+    times.sort_by(f64::total_cmp);
+    Ok(format!("{:.0} ({:.0})", times[times.len() / 2], times[times.len() / 10]))
 }
 
 /// Orders of about `size` bytes, as the JSON converter would make them.

@@ -12,7 +12,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// Ticks without any guest running before the thread sleeps: waking it for every batch would cost more than ticking.
 const IDLE_TICKS: u32 = 100;
 
-/// Owned by the engine's wrapper; the thread ends after the last owner is gone.
+/// Owned by the engine's wrapper; the thread ends with it.
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
 }
@@ -53,6 +53,14 @@ impl Ticker {
     }
 }
 
+impl Drop for Ticker {
+    /// Wakes the thread, so that it sees that nobody is left.
+    fn drop(&mut self) {
+        let _lock = self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.wake.notify_one();
+    }
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.shared.running.fetch_sub(1, Ordering::SeqCst);
@@ -78,7 +86,7 @@ fn tick(engine: &Engine, shared: &Weak<Shared>) {
 }
 
 impl Shared {
-    /// Sleeps until a guest runs, or for a minute, to notice that everybody has gone.
+    /// Sleeps until a guest runs or the owner goes; a minute at most, should a wake-up ever be missed.
     fn sleep(&self) {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.asleep.store(true, Ordering::SeqCst);

@@ -65,7 +65,8 @@ fn kibana_objects_refer_to_each_other() {
 #[test]
 fn the_compose_file_has_what_the_scenario_names() {
     let text = std::fs::read_to_string(repository().join("docker-compose.yml")).expect("readable");
-    let compose: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).expect("YAML");
+    let mut compose: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).expect("YAML");
+    compose.apply_merge().expect("merge keys");
     let services = compose["services"].as_mapping().expect("services");
     for name in ["kafka-1", "kafka-2", "mysql", "elasticsearch", "kibana", "millrace"] {
         let service = services.get(name).unwrap_or_else(|| panic!("no service {name}"));

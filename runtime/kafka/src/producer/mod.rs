@@ -3,6 +3,7 @@
 mod transaction;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,12 +28,17 @@ use crate::ffi::produce::TopicProducer;
 /// How long a send waits for room before it looks again, in case the report that made room was missed.
 const ROOM_WAIT: Duration = Duration::from_millis(50);
 
+/// Longest that a transactional producer keeps a connection it does not use.
+const MAX_IDLE_MS: i64 = 8_000;
+
 /// A producer. Its reports are served by a thread of its own, which ends with it.
 pub(crate) struct KafkaProducer {
     native: Arc<Native>,
     /// Sends hand over one after the other, so that records of one producer keep their order per partition.
     turn: Mutex<()>,
     transactional: bool,
+    /// librdkafka did not come back from a call.
+    stuck: AtomicBool,
     _serving: Serving,
 }
 
@@ -77,7 +83,8 @@ impl KafkaProducer {
         let native = Arc::new(TopicProducer::new(base));
         let serving = client::serve("kafka-producer", &native, |native: &Native, wait| native.base().poll(wait))?;
         let transactional = options.transactional_id.is_some();
-        let producer = Self { native, turn: Mutex::default(), transactional, _serving: serving };
+        let producer =
+            Self { native, turn: Mutex::default(), transactional, stuck: AtomicBool::new(false), _serving: serving };
         if transactional {
             producer.init_transactions().await?;
         }
@@ -207,6 +214,7 @@ fn config(bootstrap: &str, worker: &ClientProps, options: &ProducerOptions) -> R
     make_room(&mut native);
     if options.transactional_id.is_some() {
         cap_delivery(&mut native);
+        cap_idleness(&mut native);
     }
     Ok(native)
 }
@@ -221,6 +229,13 @@ fn make_room(native: &mut ClientConfig) {
     if number(native, "queue.buffering.max.kbytes").is_none_or(|room| room < needed) {
         native.set("queue.buffering.max.kbytes", needed.to_string());
     }
+}
+
+/// When a group's coordinator moves while offsets are added to a transaction, librdkafka sometimes waits for any connection to open
+/// or close before it asks again, without regard to deadlines. Connections that close when idle see to that.
+fn cap_idleness(native: &mut ClientConfig) {
+    let idle = number(native, "connections.max.idle.ms").filter(|idle| *idle > 0).unwrap_or(MAX_IDLE_MS);
+    native.set("connections.max.idle.ms", idle.min(MAX_IDLE_MS).to_string());
 }
 
 /// librdkafka wants records to be delivered within the transaction's own time.

@@ -1,11 +1,11 @@
-//! Transactions. librdkafka's calls block, so they run on blocking threads; they go on when the caller stops waiting, and the next
-//! call waits for them.
+//! Transactions. librdkafka's calls block, so they run on blocking threads; they go on when the caller stops waiting.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use millrace_api::error::{Error, ErrorKind, Result};
 use millrace_api::log::{CONTROL_TIMEOUT, GroupMetadata, Offsets};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use super::{KafkaProducer, Native, Reports};
@@ -35,9 +35,12 @@ impl KafkaProducer {
         .await
     }
 
+    /// Only what is worth asking again is retriable: not what aborts the transaction.
     pub(super) async fn commit_transaction(&self) -> Result<()> {
         self.check_transactional()?;
-        self.blocking("commit a transaction", |producer| producer.commit_transaction(CONTROL_TIMEOUT)).await
+        let what = "commit a transaction";
+        let result = self.native_call(what, |producer| producer.commit_transaction(CONTROL_TIMEOUT)).await?;
+        result.map_err(|failure| self.failed(&failure, what, true))
     }
 
     pub(super) async fn abort_transaction(&self) -> Result<()> {
@@ -57,8 +60,36 @@ impl KafkaProducer {
         what: &'static str,
         call: impl FnOnce(&BaseProducer<Reports>) -> KafkaResult<()> + Send + 'static,
     ) -> Result<()> {
-        let native: Arc<Native> = Arc::clone(&self.native);
-        let result = tokio::task::spawn_blocking(move || call(native.base())).await.map_err(error::unanswered)?;
-        result.map_err(|failure| self.fatal().unwrap_or_else(|| error::of_kafka(&failure, what)))
+        self.native_call(what, call).await?.map_err(|failure| self.failed(&failure, what, false))
     }
+
+    /// Calls librdkafka, which keeps its own deadlines. One that does not is given up: nothing else can be asked of that producer
+    /// then, and the next one with its transactional id aborts what it left open.
+    async fn native_call(
+        &self,
+        what: &str,
+        call: impl FnOnce(&BaseProducer<Reports>) -> KafkaResult<()> + Send + 'static,
+    ) -> Result<KafkaResult<()>> {
+        if self.stuck.load(Ordering::Relaxed) {
+            return Err(stuck(what));
+        }
+        let native: Arc<Native> = Arc::clone(&self.native);
+        let call = tokio::task::spawn_blocking(move || call(native.base()));
+        let Ok(answer) = tokio::time::timeout(CONTROL_TIMEOUT * 2, call).await else {
+            self.stuck.store(true, Ordering::Relaxed);
+            return Err(stuck(what));
+        };
+        answer.map_err(error::unanswered)
+    }
+
+    fn failed(&self, failure: &KafkaError, what: &str, is_commit: bool) -> Error {
+        self.fatal().unwrap_or_else(|| match failure {
+            KafkaError::Transaction(failure) => error::of_transaction(failure, what, is_commit),
+            failure => error::of_kafka(failure, what),
+        })
+    }
+}
+
+fn stuck(what: &str) -> Error {
+    Error::external(format!("Kafka's client does not answer a request to {what}; open another producer"))
 }

@@ -112,7 +112,7 @@ impl Work {
                 return Ok(0);
             }
             let size = value.len() as u64;
-            rewrite.take(Block::open(&partition.topic, partition.index, value)?, size);
+            rewrite.take(&Block::open(&partition.topic, partition.index, value)?, size);
             if rewrite.is_full() {
                 self.write_down(partition, &mut rewrite, end)?;
             }

@@ -51,10 +51,10 @@ impl<'a> Rewrite<'a> {
     }
 
     /// Takes the next block, which takes `size` bytes in the store.
-    pub(super) fn take(&mut self, block: Block, size: u64) {
+    pub(super) fn take(&mut self, block: &Block, size: u64) {
         let new_horizon = block.head.tombstones && block.head.horizon == 0;
         let horizon = if new_horizon { self.now.saturating_add(self.delete_retention) } else { block.head.horizon };
-        let kept: Vec<usize> = (0..block.head.count).filter(|index| self.stays(&block, *index)).collect();
+        let kept: Vec<usize> = (0..block.head.count).filter(|index| self.stays(block, *index)).collect();
         let tombstones = kept.iter().any(|index| block.get(*index).is_some_and(|record| record.value.is_none()));
         let changed = kept.len() < block.head.count || new_horizon;
         if tombstones {
@@ -64,7 +64,7 @@ impl<'a> Rewrite<'a> {
             self.close();
             return;
         }
-        self.make_room(&block);
+        self.make_room(block);
         let (base, _) = *self.covers.get_or_insert((block.head.base, block.head.last));
         for record in kept.into_iter().filter_map(|index| block.get(index)) {
             let delta = u32::try_from(record.offset - base).unwrap_or(u32::MAX);

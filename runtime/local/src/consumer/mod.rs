@@ -42,10 +42,16 @@ pub(crate) struct LocalConsumer {
     /// Numbers the readers.
     count: u64,
     /// Partitions that were just assigned, while their positions are looked up.
-    starting: Option<JoinHandle<Result<Vec<(TopicPartition, Option<i64>)>>>>,
+    starting: Option<Task<Vec<Start>>>,
     /// A read under way. At most one.
-    fetching: Option<JoinHandle<Result<Vec<Fetched>>>>,
+    fetching: Option<Task<Vec<Fetched>>>,
 }
+
+/// Work under way.
+type Task<T> = JoinHandle<Result<T>>;
+
+/// A partition that was assigned and its committed position.
+type Start = (TopicPartition, Option<i64>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reset {
@@ -120,7 +126,7 @@ impl LocalConsumer {
     }
 
     /// Looks up committed positions behind every commit that came before the partitions changed hands.
-    fn look_up(&self, partitions: Vec<TopicPartition>) -> JoinHandle<Result<Vec<(TopicPartition, Option<i64>)>>> {
+    fn look_up(&self, partitions: Vec<TopicPartition>) -> Task<Vec<Start>> {
         let settled = self.shared.writer.call(|done| Command::Settle { done });
         let (store, group) = (Arc::clone(&self.shared.store), self.options.group.clone());
         tokio::spawn(async move {
@@ -134,7 +140,7 @@ impl LocalConsumer {
     }
 
     /// Starts to read partitions that were assigned.
-    fn start(&mut self, positions: Vec<(TopicPartition, Option<i64>)>) -> Result<Event> {
+    fn start(&mut self, positions: Vec<Start>) -> Result<Event> {
         let mut assigned = Vec::with_capacity(positions.len());
         for (name, position) in positions {
             let topic = self.shared.registry.get(&name.topic);
@@ -217,7 +223,7 @@ fn no_position(partition: &TopicPartition) -> Error {
 }
 
 /// Waits for a task without taking it from where it is kept, so that a dropped future does not lose it.
-async fn finished<T>(task: &mut Option<JoinHandle<Result<T>>>) -> Result<T> {
+async fn finished<T>(task: &mut Option<Task<T>>) -> Result<T> {
     let Some(running) = task else { return std::future::pending().await };
     let outcome = running.await;
     *task = None;
@@ -268,13 +274,13 @@ impl Consumer for LocalConsumer {
 
     fn pause(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            self.reader(partition).into_iter().for_each(|reader| reader.pause());
+            self.reader(partition).into_iter().for_each(Reader::pause);
         }
     }
 
     fn resume(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            self.reader(partition).into_iter().for_each(|reader| reader.resume());
+            self.reader(partition).into_iter().for_each(Reader::resume);
         }
     }
 

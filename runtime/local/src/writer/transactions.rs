@@ -73,7 +73,7 @@ impl Transactions {
             None => store.meta(&keys::epoch(id))?.and_then(|value| keys::number(&value)).unwrap_or(-1) + 1,
         };
         if let Some(open) = before {
-            turn.discard(open);
+            turn.discard(&open);
         }
         turn.changes.put_number(keys::epoch(id), epoch);
         turn.sync = true;
@@ -113,7 +113,7 @@ impl Transactions {
         // Fenced here means: abort it. So it stays open.
         turn.check_positions(self.opened(owner)?)?;
         if let Some(open) = self.holder(owner)?.open.take() {
-            turn.confirm(open);
+            turn.confirm(&open);
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Transactions {
     pub(super) fn abort(&mut self, owner: &Owner, turn: &mut Turn<'_>) -> Result<()> {
         self.opened(owner)?;
         if let Some(open) = self.holder(owner)?.open.take() {
-            turn.discard(open);
+            turn.discard(&open);
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Transactions {
                 tracing::warn!(transactional_id = %id, "a transaction was open for longer than transaction.timeout.ms and is aborted");
                 holder.epoch += 1;
                 turn.changes.put_number(keys::epoch(id), holder.epoch);
-                turn.discard(open);
+                turn.discard(&open);
             }
         }
     }

@@ -211,7 +211,7 @@ impl<'a> Turn<'a> {
 
     /// Removes the blocks of a transaction, and makes sure that their offsets are not given away again after a restart: somebody may
     /// have committed a position behind them.
-    pub(super) fn discard(&mut self, open: Open) {
+    pub(super) fn discard(&mut self, open: &Open) {
         for (partition, key) in &open.blocks {
             self.changes.blocks.insert(*key, None);
             self.changes.meta.insert(keys::open(open.number, key), None);
@@ -222,7 +222,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Makes the blocks and positions of a transaction everybody's.
-    pub(super) fn confirm(&mut self, open: Open) {
+    pub(super) fn confirm(&mut self, open: &Open) {
         for (_, key) in &open.blocks {
             self.changes.meta.insert(keys::open(open.number, key), None);
         }
