@@ -8,7 +8,7 @@ use std::process::Command;
 ///
 /// # Errors
 /// What cargo said.
-pub fn build(workspace: &Path, packages: &[&str], target_dir: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn build(workspace: &Path, packages: &[&str], target_dir: &Path) -> Result<Vec<PathBuf>, String> {
     // Without the network first: a nested look at the registry would cost seconds in every build.
     run(workspace, packages, target_dir, &["--offline"]).or_else(|_| run(workspace, packages, target_dir, &[]))?;
     let component = |package: &&str| {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_api::Result;
 use millrace_api::batch::raw::{RawBatch, RawRecord, RawRecords};
 use millrace_api::log::{Appended, GroupMetadata, Offsets, TopicPartition};
-use millrace_api::{Error, Result};
 
 use crate::merge::Merge;
 use crate::message::{Message, Watermark};
@@ -129,7 +129,7 @@ impl Running {
     }
 
     /// The offset of the next record to be put; `None` when the consumer started at an end that is not known.
-    async fn position(&self, partition: &TopicPartition, positions: &Offsets, begin: i64) -> Result<Option<i64>> {
+    async fn position(&mut self, partition: &TopicPartition, positions: &Offsets, begin: i64) -> Result<Option<i64>> {
         if let Some(position) = positions.get(partition) {
             return Ok(Some(*position));
         }

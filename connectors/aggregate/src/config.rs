@@ -158,13 +158,14 @@ impl AggregateConfig {
     /// An aggregate that reads what it writes would never end.
     fn check_topics(self, props: &Props) -> Result<Self> {
         let inputs = inputs(props);
-        let outputs = [("output.topic", &self.output_topic), ("late.topic", &self.late_topic)];
-        match outputs.into_iter().find(|(_, topic)| inputs.contains(topic)) {
-            Some((key, topic)) => Err(Error::config(format!(
-                "Invalid value {topic} for configuration {key}: the aggregate reads that topic; results must go to another one"
-            ))),
-            None => Ok(self),
+        for (key, topic) in [("output.topic", &self.output_topic), ("late.topic", &self.late_topic)] {
+            if inputs.contains(topic) {
+                return Err(Error::config(format!(
+                    "Invalid value {topic} for configuration {key}: the aggregate reads that topic; results must go to another one"
+                )));
+            }
         }
+        Ok(self)
     }
 
     /// Whether a window that starts at `start` takes no more records at a watermark.

@@ -70,7 +70,7 @@ impl Connector for AggregateConnector {
         create_topics(&config, &topics, &*services.log).await?;
         check_partitions(&config, &topics, &*services.log).await?;
         self.topics = Some(topics);
-        self.props = props.clone();
+        self.props.clone_from(props);
         Ok(())
     }
 

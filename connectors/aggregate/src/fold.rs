@@ -176,17 +176,15 @@ impl Planning {
         let (place, time) = prefix.split_at_mut(PREFIX - 8);
         place.copy_from_slice(&u32::try_from(source).unwrap_or(u32::MAX).to_le_bytes());
         time.copy_from_slice(&start.to_le_bytes());
-        let slot = match self.index.get(&self.key) {
-            Some(slot) => *slot,
-            None => {
-                let slot = u32::try_from(self.plan.keys.len()).unwrap_or(u32::MAX);
-                let group = self.key.get(PREFIX..).unwrap_or_default();
-                self.plan.keys.push((source, (start, group.to_vec())));
-                self.plan.records.push(0);
-                self.index.insert(self.key.clone(), slot);
-                slot
-            }
-        };
+        let known = self.index.get(&self.key).copied();
+        let slot = known.unwrap_or_else(|| {
+            let slot = u32::try_from(self.plan.keys.len()).unwrap_or(u32::MAX);
+            let group = self.key.get(PREFIX..).unwrap_or_default();
+            self.plan.keys.push((source, (start, group.to_vec())));
+            self.plan.records.push(0);
+            self.index.insert(self.key.clone(), slot);
+            slot
+        });
         if let Some(records) = self.plan.records.get_mut(slot as usize) {
             *records += 1;
         }

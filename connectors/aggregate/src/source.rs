@@ -68,8 +68,8 @@ impl Source {
 
     /// Whether everything was read that was in it when it was last found that something is still to come. What was read since
     /// then had no event times: transformations dropped it.
-    pub(crate) fn has_read_on(&self, position: Option<i64>) -> bool {
-        self.seen.is_some_and(|seen| position.is_some_and(|position| seen <= position))
+    pub(crate) fn has_read_on(&self, position: i64) -> bool {
+        self.seen.is_some_and(|seen| seen <= position)
     }
 
     /// The end when it was last found that something is still to come.

@@ -174,7 +174,9 @@ impl Running {
         let states = self.update(batch, &plan)?;
         self.late += plan.late.len() as u64;
         report.filter(plan.late.len());
-        std::mem::take(&mut plan.rejected).into_iter().for_each(|(row, error)| report.reject(row as usize, error));
+        for (row, error) in std::mem::take(&mut plan.rejected) {
+            report.reject(row as usize, error);
+        }
         self.fold.apply(plan, states, late);
         for (partition, messages) in messages {
             self.merge(partition, messages).map_err(fatal("the aggregate could not merge states"))?;

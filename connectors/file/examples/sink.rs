@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p millrace-connector-file --example sink
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::pedantic, reason = "a measurement")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a measurement")]
 
 #[path = "../tests/support/mod.rs"]
 #[allow(dead_code, reason = "the harness of the tests")]

@@ -3,8 +3,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::pedantic,
-    clippy::type_complexity,
     reason = "a failed expectation is what tests are for"
 )]
 
@@ -19,9 +17,10 @@ use millrace_api::config::{ConfigType, Default as Absent, Importance};
 use millrace_api::connector::{ConnectorPlugin as _, Report, SourceBatch, SourceTask};
 use millrace_api::schema::{Field, Kind, Schema};
 use millrace_api::{ErrorKind, SchemaRef, Writer};
+use millrace_behaviour::unused::services;
 use millrace_connector_file::{FileStreamSinkPlugin, FileStreamSourcePlugin};
 use serde_json::json;
-use support::{Committed, batch, props, services, sink, source};
+use support::{Committed, batch, props, sink, source};
 use tempfile::tempdir;
 
 fn lines(batch: &SourceBatch) -> Vec<String> {
@@ -153,7 +152,7 @@ async fn a_file_that_does_not_exist_yet_is_waited_for() {
 async fn a_restart_goes_on_after_the_committed_line() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("in.txt");
-    let text: String = (0..1_000).map(|n| format!("line {n} \u{4e2d}\n")).collect();
+    let text = (0..1_000).map(|n| format!("line {n} \u{4e2d}\n")).collect::<Vec<_>>().concat();
     fs::write(&file, &text).unwrap();
     let name = file.to_str().unwrap();
     let offsets = Arc::<Committed>::default();
@@ -187,7 +186,7 @@ async fn an_offset_of_another_type_fails_the_task() {
 async fn a_cancelled_poll_loses_nothing() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("in.txt");
-    let text: String = (0..200_000).map(|n| format!("{n}\n")).collect();
+    let text = (0..200_000).map(|n| format!("{n}\n")).collect::<Vec<_>>().concat();
     fs::write(&file, &text).unwrap();
     let mut task = source(&Arc::default(), &[("file", file.to_str().unwrap()), ("topic", "t")]).await;
     let mut seen = 0;
@@ -293,9 +292,8 @@ async fn what_one_writes_the_other_reads() {
     let name = file.to_str().unwrap();
     let mut out = sink(&[("file", name)]).await.unwrap();
     let texts: Vec<String> = (0..5_000).map(|n| format!("record {n}")).collect();
-    let writers: Vec<Box<dyn Fn(&mut Writer<'_>)>> =
-        texts.iter().map(|text| Box::new(move |w: &mut Writer<'_>| w.str(text)) as _).collect();
-    let writers: Vec<&dyn Fn(&mut Writer<'_>)> = writers.iter().map(|write| &**write).collect();
+    let writers: Vec<_> = texts.iter().map(|text| move |w: &mut Writer<'_>| w.str(text)).collect();
+    let writers: Vec<&dyn Fn(&mut Writer<'_>)> = writers.iter().map(|write| write as _).collect();
     out.put(&batch(None, &writers), &mut Report::default()).await.unwrap();
     let mut task = source(&Arc::default(), &[("file", name), ("topic", "t")]).await;
     let mut seen = Vec::new();

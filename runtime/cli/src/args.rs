@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, about, disable_help_subcommand = true)]
 pub(crate) struct Args {
-    /// Log level, or a filter such as `info,millrace_kafka=debug`; MILLRACE_LOG says the same.
+    /// Log level, or a filter such as `info,millrace_kafka=debug`; `MILLRACE_LOG` says the same.
     #[arg(long, global = true, env = "MILLRACE_LOG")]
     pub(crate) log: Option<String>,
     /// Log lines as JSON.

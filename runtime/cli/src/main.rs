@@ -18,7 +18,9 @@ fn main() -> ExitCode {
     output::init_logging(&args);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output::fail(&millrace_api::Error::external("the async runtime did not start").because(error)),
+        Err(error) => {
+            return output::fail(&millrace_api::Error::external("the async runtime did not start").because(error));
+        }
     };
     let outcome = runtime.block_on(async {
         match args.command {

@@ -27,7 +27,8 @@ pub(crate) fn read_connector(path: &Path) -> Result<(String, Props)> {
         read_properties(path)?
     };
     let Some(name) = props.get("name").filter(|name| !name.is_empty()).cloned() else {
-        return Err(Error::config("Missing required configuration \"name\" which has no default value.").with("file", path.display()));
+        return Err(Error::config("Missing required configuration \"name\" which has no default value.")
+            .with("file", path.display()));
     };
     props.insert("name".to_owned(), name.clone());
     Ok((name, props))
@@ -35,7 +36,8 @@ pub(crate) fn read_connector(path: &Path) -> Result<(String, Props)> {
 
 /// The configuration in a connector's JSON, with its name.
 pub(crate) fn parse_connector_json(bytes: &[u8]) -> Result<Props> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| Error::config("the connector is no JSON object").because(error))?;
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Error::config("the connector is no JSON object").because(error))?;
     let wrapped = value.get("config").and_then(Value::as_object);
     let Some(object) = wrapped.or_else(|| value.as_object()) else {
         return Err(Error::config("a connector must be a JSON object: {\"name\": …, \"config\": {…}}"));
@@ -58,7 +60,8 @@ mod tests {
 
     #[test]
     fn posted_json_and_flat_json_are_the_same_connector() {
-        let posted = parse_connector_json(br#"{"name":"a","config":{"tasks.max":3,"connector.class":"X"}}"#).expect("posted");
+        let posted =
+            parse_connector_json(br#"{"name":"a","config":{"tasks.max":3,"connector.class":"X"}}"#).expect("posted");
         let flat = parse_connector_json(br#"{"tasks.max":"3","connector.class":"X","name":"a"}"#).expect("flat");
         assert_eq!(posted, flat);
     }

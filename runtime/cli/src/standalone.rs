@@ -17,7 +17,9 @@ pub(crate) async fn run(args: Standalone) -> Result<()> {
     let start_millis = began.elapsed().as_millis();
     running.register(connectors).await?;
     if args.json {
-        output::data(&serde_json::json!({ "rest": format!("http://{address}"), "startMillis": start_millis }).to_string());
+        output::data(
+            &serde_json::json!({ "rest": format!("http://{address}"), "startMillis": start_millis }).to_string(),
+        );
     }
     tracing::info!("REST API on http://{address} after {start_millis} ms");
     stop_signal().await;

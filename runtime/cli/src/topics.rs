@@ -36,7 +36,10 @@ fn open(args: &Topics) -> Result<Arc<dyn Log>> {
         return Ok(Arc::new(KafkaLog::new(bootstrap, ClientProps::default())?));
     }
     if !Path::new(&args.data).exists() {
-        return Err(Error::config(format!("there is no embedded log in {}; name its directory with --data", args.data.display())));
+        return Err(Error::config(format!(
+            "there is no embedded log in {}; name its directory with --data",
+            args.data.display()
+        )));
     }
     Ok(Arc::new(LocalLog::open(&args.data, LocalOptions::default())?))
 }
@@ -88,7 +91,8 @@ fn line(record: &RawRecord<'_>, json: bool) -> String {
     let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let (key, value) = (text(record.key), text(record.value));
     if json {
-        let headers: Vec<_> = record.headers.iter().map(|(name, value)| json!({ "key": name, "value": text(*value) })).collect();
+        let headers: Vec<_> =
+            record.headers.iter().map(|(name, value)| json!({ "key": name, "value": text(*value) })).collect();
         return json!({
             "topic": record.topic, "partition": record.partition, "offset": record.offset, "timestamp": record.timestamp,
             "key": key, "value": value, "headers": headers,
@@ -96,16 +100,20 @@ fn line(record: &RawRecord<'_>, json: bool) -> String {
         .to_string();
     }
     // Bytes of records must not drive the terminal.
-    let shown = |text: Option<String>| text.map_or_else(|| "null".to_owned(), |text| text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}"));
+    let shown = |text: Option<String>| {
+        text.map_or_else(|| "null".to_owned(), |text| text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}"))
+    };
     format!("{}-{}@{}\t{}\t{}", record.topic, record.partition, record.offset, shown(key), shown(value))
 }
 
 async fn produce(log: &dyn Log, topic: &str, keyed: bool) -> Result<()> {
-    let producer = log.producer(ProducerOptions { client_id: "millrace-topics".to_owned(), ..ProducerOptions::default() }).await?;
+    let producer =
+        log.producer(ProducerOptions { client_id: "millrace-topics".to_owned(), ..ProducerOptions::default() }).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let (mut batch, mut total) = (RawBatch::new(), 0);
     loop {
-        let next = lines.next_line().await.map_err(|error| Error::config("standard input is no UTF-8 text").because(error))?;
+        let next =
+            lines.next_line().await.map_err(|error| Error::config("standard input is no UTF-8 text").because(error))?;
         if let Some(line) = &next {
             let (key, value) = match line.split_once('\t').filter(|_| keyed) {
                 Some((key, value)) => (Some(key.as_bytes()), value),

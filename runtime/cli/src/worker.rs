@@ -30,7 +30,8 @@ pub(crate) async fn start(props: Props) -> Result<Running> {
     let listener = listener(&config)?;
     let data = Path::new(&config.data_dir);
     std::fs::create_dir_all(data).map_err(|error| {
-        Error::config(format!("Invalid value {} for configuration data.dir: it cannot be created", config.data_dir)).because(error)
+        Error::config(format!("Invalid value {} for configuration data.dir: it cannot be created", config.data_dir))
+            .because(error)
     })?;
     let log = open_log(&config, &props)?;
     let kafka = config.bootstrap_servers.is_some();
@@ -39,11 +40,16 @@ pub(crate) async fn start(props: Props) -> Result<Running> {
     }
     let components = components(data)?;
     let plugins = Arc::new(Plugins::new(crate::plugins::connectors(), millrace_converters::plugins(), components));
-    let worker_id = format!("{}:{}", config.advertised_host.clone().unwrap_or_else(|| listener.ip().to_string()), listener.port());
+    let worker_id =
+        format!("{}:{}", config.advertised_host.clone().unwrap_or_else(|| listener.ip().to_string()), listener.port());
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
     let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
-    let rest = serve(Arc::clone(&herder) as Arc<_>, RestOptions { listeners: format!("http://{listener}"), ..RestOptions::default() }).await?;
+    let rest = serve(
+        Arc::clone(&herder) as Arc<_>,
+        RestOptions { listeners: format!("http://{listener}"), ..RestOptions::default() },
+    )
+    .await?;
     Ok(Running { herder, log, rest })
 }
 
@@ -53,7 +59,10 @@ impl Running {
         for (name, config) in connectors {
             let same = self.herder.info(&name).await.is_ok_and(|info| info.config == config);
             if !same {
-                self.herder.put_config(&name, config, None, true).await.map_err(|error| error.with("connector", &name))?;
+                self.herder
+                    .put_config(&name, config, None, true)
+                    .await
+                    .map_err(|error| error.with("connector", &name))?;
             }
         }
         self.herder.set_ready();
@@ -81,7 +90,8 @@ fn open_log(config: &WorkerConfig, props: &Props) -> Result<Arc<dyn Log>> {
 }
 
 fn components(data: &Path) -> Result<Arc<WasmComponents>> {
-    let components = WasmComponents::new(WasmOptions { cache_dir: Some(data.join("components")), ..WasmOptions::default() })?;
+    let components =
+        WasmComponents::new(WasmOptions { cache_dir: Some(data.join("components")), ..WasmOptions::default() })?;
     components.load_builtin("smt", millrace_guests::SMT)?;
     components.load_builtin("aggregates", millrace_guests::AGGREGATES)?;
     Ok(Arc::new(components))
@@ -102,7 +112,8 @@ fn listener(config: &WorkerConfig) -> Result<SocketAddr> {
         "localhost" => "127.0.0.1",
         host => host.trim_start_matches('[').trim_end_matches(']'),
     };
-    let ip = host.parse().map_err(|_| invalid("the host must be an IP address, localhost, or empty for all interfaces"))?;
+    let ip =
+        host.parse().map_err(|_| invalid("the host must be an IP address, localhost, or empty for all interfaces"))?;
     let address = SocketAddr::new(ip, port);
     if port != 0 {
         return Ok(address);

@@ -1,5 +1,7 @@
 //! The keys every connector has. The doc comments are the texts Kafka Connect shows, because tools show them too.
 
+#![allow(clippy::doc_markdown, reason = "the texts are Kafka Connect's, letter for letter")]
+
 use millrace_api::config::{Config as _, ConfigDef};
 use millrace_api::connector::ConnectorType;
 use millrace_macros::Config;

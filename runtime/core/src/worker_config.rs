@@ -11,7 +11,7 @@ pub struct WorkerConfig {
     #[config(importance = "high")]
     pub bootstrap_servers: Option<String>,
 
-    /// URI on which the REST API will listen, ex: http://127.0.0.1:8083. Unlike Kafka Connect's, the default is the loopback
+    /// URI on which the REST API will listen, ex: `http://127.0.0.1:8083`. Unlike Kafka Connect's, the default is the loopback
     /// interface, because the API has no authentication.
     #[config(default = "http://127.0.0.1:8083", importance = "low")]
     pub listeners: Vec<String>,
@@ -105,7 +105,7 @@ pub fn declared_topics(props: &Props) -> millrace_api::Result<Vec<millrace_api::
         match setting {
             "partitions" => spec.partitions = Some(value.trim().parse().ok().filter(|n| *n > 0).ok_or_else(invalid)?),
             "replication.factor" => {
-                spec.replication = Some(value.trim().parse().ok().filter(|n| *n > 0).ok_or_else(invalid)?)
+                spec.replication = Some(value.trim().parse().ok().filter(|n| *n > 0).ok_or_else(invalid)?);
             }
             other => {
                 spec.config.insert(other.to_owned(), value.trim().to_owned());

@@ -62,7 +62,10 @@ async fn refused_records_are_dead_lettered_and_the_rest_delivered() {
         assert_eq!(bench.got("s"), (0..100).filter(|n| n % 2 == 0).collect::<Vec<i64>>(), "{mode}");
         until("the log of 100 records", async || bench.read("oplog").await.len() == 100).await;
         let dead = bench.read("dead").await;
-        let mut values: Vec<i64> = dead.iter().map(|(_, v, _)| v.trim_start_matches("{\"n\":").trim_end_matches('}').parse().unwrap()).collect();
+        let mut values: Vec<i64> = dead
+            .iter()
+            .map(|(_, v, _)| v.trim_start_matches("{\"n\":").trim_end_matches('}').parse().unwrap())
+            .collect();
         values.sort_unstable();
         assert_eq!(values, (0..100).filter(|n| n % 2 != 0).collect::<Vec<i64>>(), "{mode}");
         let headers: std::collections::HashMap<_, _> = dead[0].2.iter().cloned().collect();
@@ -80,7 +83,9 @@ async fn refused_records_are_dead_lettered_and_the_rest_delivered() {
                 metrics.lines().find_map(|l| l.strip_prefix(&line)).map(str::to_owned)
             };
             let text = |n: &str| Some(n.to_owned());
-            count("records_in") == text("100") && count("records_out") == text("50") && count("records_dead_lettered") == text("50")
+            count("records_in") == text("100")
+                && count("records_out") == text("50")
+                && count("records_dead_lettered") == text("50")
         })
         .await;
     }
@@ -110,7 +115,10 @@ async fn connectors_that_hang_or_panic_leave_the_others_alone() {
     bench.sink("panics", "panic", &[]).await;
     bench.sink("works", "ok", &[]).await;
     until("the good one has it all", async || bench.got("works").len() == 500).await;
-    until("the panic is seen", async || bench.task_state("panics").await.is_some_and(|(state, _)| state == State::Failed)).await;
+    until("the panic is seen", async || {
+        bench.task_state("panics").await.is_some_and(|(state, _)| state == State::Failed)
+    })
+    .await;
     // The one that hangs can be deleted, and the worker stops in bounded time.
     bench.herder.delete("hangs").await.unwrap();
     tokio::time::timeout(Duration::from_secs(15), bench.herder.shutdown()).await.unwrap();
@@ -182,8 +190,15 @@ async fn wrong_configurations_are_refused_with_all_their_errors() {
     let message = refused(&[("name", "x"), ("connector.class", "TestSnk"), ("topics", "t")]).await;
     assert!(message.starts_with("Failed to find any class that implements Connector and which name matches TestSnk"));
     assert!(message.ends_with("Did you mean test.TestSinkConnector?"), "{message}");
-    let message = refused(&[("name", "x"), ("connector.class", "TestSink"), ("topics", "t"), ("topics.regex", "u")]).await;
+    let message =
+        refused(&[("name", "x"), ("connector.class", "TestSink"), ("topics", "t"), ("topics.regex", "u")]).await;
     assert!(message.contains("topics and topics.regex are mutually exclusive options, but both are set."));
-    let message = refused(&[("name", "x"), ("connector.class", "TestSink"), ("topics", "t"), ("value.converter", "JsonConvertor")]).await;
+    let message = refused(&[
+        ("name", "x"),
+        ("connector.class", "TestSink"),
+        ("topics", "t"),
+        ("value.converter", "JsonConvertor"),
+    ])
+    .await;
     assert!(message.contains("Did you mean org.apache.kafka.connect.json.JsonConverter?"), "{message}");
 }

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -94,7 +95,9 @@ async fn check_plain(log: &LocalLog, acknowledged: &Acknowledged) {
 async fn check_transactions(log: &LocalLog, acknowledged: &Acknowledged) {
     let count = |all: &[Got]| {
         let mut counts = BTreeMap::new();
-        all.iter().for_each(|got| *counts.entry(number_of(got)).or_insert(0) += 1);
+        for got in all {
+            *counts.entry(number_of(got)).or_insert(0) += 1;
+        }
         counts
     };
     let (a, b) = (read_all(log, "tx-a", true).await, read_all(log, "tx-b", true).await);
@@ -188,7 +191,7 @@ fn value(number: usize) -> String {
         noise ^= noise << 13;
         noise ^= noise >> 7;
         noise ^= noise << 17;
-        text.push_str(&format!("{noise:x}"));
+        write!(text, "{noise:x}").unwrap();
     }
     text
 }

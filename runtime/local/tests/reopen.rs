@@ -6,7 +6,7 @@ use std::path::Path;
 
 use millrace_api::ErrorKind;
 use millrace_api::config::Props;
-use millrace_api::log::{Log, TopicPartition, TopicSpec};
+use millrace_api::log::{Log, ProducerOptions, TopicPartition, TopicSpec};
 use millrace_behaviour::log_suite::support::{
     batch, member, numbered, positions, producer, read_all, send, take, texts, topic, transactional,
 };
@@ -123,7 +123,7 @@ async fn topics_are_created_by_appends_if_that_is_allowed() {
 
     let options = LocalOptions { auto_create_topics: false, ..LocalOptions::default() };
     let log = LocalLog::open(dir.path(), options).unwrap();
-    let producer = log.producer(Default::default()).await.unwrap();
+    let producer = log.producer(ProducerOptions::default()).await.unwrap();
     let sent = producer.send(&batch("other", 0, &numbered("", 0..1))).await.unwrap();
     assert_eq!(sent[0].as_ref().unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(texts(&read_all(&log, "auto", true).await), numbered("", 0..20));

@@ -94,5 +94,5 @@ async fn what_follows_a_torn_write_is_dropped_too() {
 /// The file system had given the journal more room than was written.
 #[tokio::test]
 async fn zeros_behind_the_last_write_are_nothing() {
-    survives(|journal| append(journal, &[0; 100_000])).await;
+    survives(|journal| append(journal, &vec![0; 100_000])).await;
 }

@@ -113,11 +113,7 @@ impl EmittedRecord<'_> {
     ///
     /// # Errors
     /// What `write` returns.
-    pub fn key(
-        self,
-        schema: Option<&SchemaRef>,
-        write: impl FnOnce(&mut Writer<'_>) -> Result<()>,
-    ) -> Result<Self> {
+    pub fn key(self, schema: Option<&SchemaRef>, write: impl FnOnce(&mut Writer<'_>) -> Result<()>) -> Result<Self> {
         let (key, ()) = self.batch.append(|heap| write(&mut Writer::new(heap)))?;
         let key_schema = schema.map_or(0, |schema| self.batch.intern_schema(schema));
         Ok(self.change(|row| (row.key, row.key_schema) = (key, key_schema)))
@@ -326,4 +322,3 @@ fn encode<S: State>(states: &[S]) -> Vec<u8> {
     }
     out
 }
-

@@ -52,9 +52,10 @@ impl Chain {
     /// # Errors
     /// Index of the stage, and what is wrong with it.
     pub fn configure(plugins: &[Plugin], stages: &[StageConfig]) -> Result<Self, (usize, Error)> {
-        let configured = stages.iter().enumerate().map(|(index, stage)| {
-            Configured::new(plugins, stage).map_err(|error| (index, error))
-        });
+        let configured = stages
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| Configured::new(plugins, stage).map_err(|error| (index, error)));
         let stages = configured.collect::<Result<Vec<_>, _>>()?;
         Ok(Self { buffers: vec![Vec::new(); stages.len()], stages, canonical: Canonical::default() })
     }

@@ -69,6 +69,8 @@ pub use plugin::{NoConfig, Plugin, Predicate, Transform, Verdict};
 pub use record::{Part, Record};
 pub use schemas::{SchemaCache, infer};
 
+pub use millrace_api::value::same;
+
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{

@@ -34,7 +34,8 @@ impl Worker {
     #[must_use]
     pub fn start(arguments: &[&str], log: &Path) -> Self {
         let errors = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
-        let child = Command::new(millrace()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn();
+        let child =
+            Command::new(millrace()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn();
         Self { child: child.expect("millrace starts") }
     }
 

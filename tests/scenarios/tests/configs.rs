@@ -1,5 +1,7 @@
 //! Every file that people copy is read, and what can be checked without servers is.
 
+#![allow(clippy::expect_used, reason = "tests may")]
+
 use std::path::Path;
 
 use millrace_scenarios::repository;
@@ -27,7 +29,11 @@ fn connectors_are_as_they_are_posted() {
         let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(value["name"].as_str(), path.file_stem().and_then(|stem| stem.to_str()), "{}", path.display());
         let config = value["config"].as_object().expect("config");
-        assert!(config.values().all(Value::is_string), "{}: values are strings, as Kafka Connect shows them", path.display());
+        assert!(
+            config.values().all(Value::is_string),
+            "{}: values are strings, as Kafka Connect shows them",
+            path.display()
+        );
         assert!(config.contains_key("connector.class"));
         for (key, nested) in config.iter().filter(|(key, _)| key.ends_with("schema") || key.ends_with("mappings")) {
             let nested: Result<Value, _> = serde_json::from_str(nested.as_str().expect("text"));
@@ -42,14 +48,16 @@ fn worker_files_are_java_properties() {
     assert!(workers.len() >= 2);
     for path in workers {
         let bytes = std::fs::read(&path).expect("readable");
-        let props = java_properties::read(bytes.as_slice()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let props =
+            java_properties::read(bytes.as_slice()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(props.contains_key("listeners") && props.contains_key("data.dir"), "{}", path.display());
     }
 }
 
 #[test]
 fn kibana_objects_refer_to_each_other() {
-    let text = std::fs::read_to_string(repository().join("configs/shopstream/kibana/shopstream.ndjson")).expect("readable");
+    let text =
+        std::fs::read_to_string(repository().join("configs/shopstream/kibana/shopstream.ndjson")).expect("readable");
     let objects: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
     let known: Vec<(&str, &str)> =
         objects.iter().map(|o| (o["type"].as_str().expect("type"), o["id"].as_str().expect("id"))).collect();

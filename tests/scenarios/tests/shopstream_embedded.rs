@@ -1,5 +1,7 @@
 //! shopstream without servers: what `millrace demo` runs.
 
+#![allow(clippy::expect_used, reason = "tests may")]
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -59,7 +61,9 @@ async fn real_demo_is_exact_after_kills() {
             n % 3
         );
         let key = format!("kill-{n}");
-        let send = || async { http.send(hyper::Method::POST, &url, &[("Idempotency-Key", &key)], &body).await.map(|a| a.status) };
+        let send = || async {
+            http.send(hyper::Method::POST, &url, &[("Idempotency-Key", &key)], &body).await.map(|a| a.status)
+        };
         eventually("an order is accepted", Duration::from_secs(30), send, |status| *status == Some(202)).await;
     }
     worker.stop();
@@ -71,6 +75,6 @@ async fn real_demo_is_exact_after_kills() {
         database.query(count).await.unwrap_or_default()
     };
     let wanted = vec![("k".to_owned(), 600), ("h".to_owned(), 600)];
-    eventually("600 orders arrive once", Duration::from_secs(60), counts, |seen| *seen == wanted).await;
+    eventually("600 orders arrive once", Duration::from_mins(1), counts, |seen| *seen == wanted).await;
     worker.stop();
 }

@@ -1,5 +1,7 @@
 //! shopstream on real Kafka (two brokers), MariaDB and Elasticsearch, while the worker is killed and a broker restarts.
 
+#![allow(clippy::expect_used, reason = "tests may")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -108,7 +110,12 @@ fn connectors(dir: &Path) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = std::fs::read_dir(dir)
         .expect("connectors")
         .map(|entry| entry.expect("an entry").path())
-        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), std::fs::read_to_string(&path).expect("readable")))
+        .map(|path| {
+            (
+                path.file_name().expect("a name").to_string_lossy().into_owned(),
+                std::fs::read_to_string(&path).expect("readable"),
+            )
+        })
         .collect();
     found.sort();
     found
@@ -133,7 +140,7 @@ async fn send(http: &Http, url: &str, n: u64) {
     let body = order(n).to_string();
     let wanted = if is_valid(n) { 202 } else { 400 };
     let ask = || async { http.send(Method::POST, url, &[("Idempotency-Key", &key)], &body).await };
-    let answer = eventually("an order is answered", Duration::from_secs(120), ask, |answer| {
+    let answer = eventually("an order is answered", Duration::from_mins(2), ask, |answer| {
         answer.as_ref().is_some_and(|answer| answer.status != 503 && answer.status != 504)
     })
     .await
@@ -192,22 +199,39 @@ async fn real_orders_are_exact_through_kills_and_a_broker_restart() {
         (run.database.query(sql).await.unwrap_or_default(), run.documents(&http).await)
     };
     let wanted = (vec![("t".to_owned(), valid), ("h".to_owned(), valid)], Some(valid));
-    eventually(&format!("{valid} orders are everywhere, once"), Duration::from_secs(120), counts, |seen| *seen == wanted).await;
+    eventually(&format!("{valid} orders are everywhere, once"), Duration::from_mins(2), counts, |seen| *seen == wanted)
+        .await;
     // Nothing comes twice a little later, either.
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(counts().await, wanted);
 
-    let rows = run.database.query("SELECT CAST(SUM(price) AS CHAR), COUNT(DISTINCT orderId) FROM transactions").await.expect("rows");
+    let rows = run
+        .database
+        .query("SELECT CAST(SUM(price) AS CHAR), COUNT(DISTINCT orderId) FROM transactions")
+        .await
+        .expect("rows");
     let cents: u64 = (0..ORDERS).filter(|n| is_valid(*n)).map(|n| n % 90_000 + 1).sum();
     assert_eq!(rows, [(format!("{}.{:02}", cents / 100, cents % 100), valid)], "prices are exact");
-    let hours = run.database.query("SELECT hourWindow, transactionCount FROM hourly_summary ORDER BY hourWindow").await.expect("rows");
+    let hours = run
+        .database
+        .query("SELECT hourWindow, transactionCount FROM hourly_summary ORDER BY hourWindow")
+        .await
+        .expect("rows");
     let expected: Vec<(String, u64)> = (0..6)
-        .map(|hour| (format!("2026-11-20T{hour:02}:00:00Z"), (0..ORDERS).filter(|n| is_valid(*n) && n % 6 == hour).count() as u64))
+        .map(|hour| {
+            (
+                format!("2026-11-20T{hour:02}:00:00Z"),
+                (0..ORDERS).filter(|n| is_valid(*n) && n % 6 == hour).count() as u64,
+            )
+        })
         .collect();
     assert_eq!(hours, expected);
     let mapping = http.get(&format!("{}/{}/_mapping", run.elasticsearch, run.index)).await.expect("mapping").json();
     let properties = &mapping[&run.index]["mappings"]["properties"];
-    assert_eq!((properties["timestamp"]["type"].as_str(), properties["status"]["type"].as_str()), (Some("date"), Some("keyword")));
+    assert_eq!(
+        (properties["timestamp"]["type"].as_str(), properties["status"]["type"].as_str()),
+        (Some("date"), Some("keyword"))
+    );
     worker.lock().await.stop();
 }
 

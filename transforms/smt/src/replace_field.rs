@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use millrace_sdk::prelude::*;
+use millrace_sdk::same;
 
 use crate::part::{Side, class, encoded, or_default, put, require_map, require_struct, with_fields};
 
@@ -157,13 +158,13 @@ impl Rules {
 
     #[inline]
     fn keeps(&self, name: &[u8]) -> bool {
-        let among = |names: &[Box<[u8]>]| names.iter().any(|known| **known == *name);
+        let among = |names: &[Box<[u8]>]| names.iter().any(|known| same(known, name));
         !among(&self.exclude) && (self.include.is_empty() || among(&self.include))
     }
 
     #[inline]
     fn rename(&self, name: &[u8]) -> Option<&Rename> {
-        self.renames.iter().find(|rename| *rename.from == *name)
+        self.renames.iter().find(|rename| same(&rename.from, name))
     }
 
     /// Whether another entry is renamed to the name this one would have: a map cannot hold both, and the one named last in the

@@ -2,8 +2,6 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    clippy::all,
-    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -120,13 +118,13 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
             }
             Some(Reply::Redirect(to)) => respond(&mut stream, 307, "", &format!("location: {to}\r\n")).await,
             Some(Reply::Close) => return,
-            Some(Reply::Hang) => tokio::time::sleep(Duration::from_secs(60)).await,
+            Some(Reply::Hang) => tokio::time::sleep(Duration::from_mins(1)).await,
         }
     }
 }
 
 async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String)> {
-    let mut chunk = [0; 65_536];
+    let mut chunk = vec![0; 65_536];
     loop {
         if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8(buffer[..end].to_vec()).unwrap();

@@ -2,8 +2,6 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    clippy::all,
-    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -13,19 +11,16 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use elasticsearch::http::headers::HeaderMap;
 use elasticsearch::http::transport::Transport;
 use elasticsearch::http::{Method, Url};
 use millrace_api::batch::{Row, headers};
 use millrace_api::config::Props;
-use millrace_api::connector::{Report, Services, SinkContext, SinkTask as _};
-use millrace_api::log::*;
-use millrace_api::transform::NoComponents;
+use millrace_api::connector::{Report, SinkContext, SinkTask as _};
 use millrace_api::{Error, RecordBatch, Result, SchemaRef, Writer};
+use millrace_behaviour::unused::services;
 use millrace_connector_elasticsearch::ElasticsearchSinkTask;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 /// The server under test. Its absence is a failure, not a reason to skip.
 pub fn url() -> String {
@@ -66,63 +61,13 @@ impl Server {
     }
 }
 
-pub struct Nothing;
-
-#[async_trait]
-impl Log for Nothing {
-    async fn cluster_id(&self) -> Result<String> {
-        unreachable!()
-    }
-    async fn create_topic(&self, _: &TopicSpec) -> Result<bool> {
-        unreachable!()
-    }
-    async fn delete_topic(&self, _: &str) -> Result<()> {
-        unreachable!()
-    }
-    async fn topics(&self) -> Result<Vec<TopicInfo>> {
-        unreachable!()
-    }
-    async fn offsets(&self, _: &str, _: bool) -> Result<Vec<(i64, i64)>> {
-        unreachable!()
-    }
-    async fn producer(&self, _: ProducerOptions) -> Result<Box<dyn Producer>> {
-        unreachable!()
-    }
-    async fn consumer(&self, _: ConsumerOptions) -> Result<Box<dyn Consumer>> {
-        unreachable!()
-    }
-    async fn group_offsets(&self, _: &str) -> Result<Offsets> {
-        unreachable!()
-    }
-    async fn set_group_offsets(&self, _: &str, _: &[(TopicPartition, Option<i64>)]) -> Result<()> {
-        unreachable!()
-    }
-    fn check_overrides(&self, _: &Props) -> Result<()> {
-        unreachable!()
-    }
-}
-
-impl StateStores for Nothing {
-    fn open(&self, _: &str) -> Result<Box<dyn StateTable>> {
-        unreachable!()
-    }
-    fn delete(&self, _: &str) -> Result<()> {
-        unreachable!()
-    }
-}
-
 pub fn props(pairs: &[(&str, &str)]) -> Props {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 pub async fn try_start(props: &Props) -> (ElasticsearchSinkTask, Result<()>) {
-    let services = Services {
-        log: Arc::new(Nothing),
-        components: Arc::new(NoComponents),
-        stores: Arc::new(Nothing),
-        cancel: CancellationToken::new(),
-    };
-    let context = SinkContext { connector: Arc::from("logs"), task: 0, group: "connect-logs".to_owned(), services };
+    let context =
+        SinkContext { connector: Arc::from("logs"), task: 0, group: "connect-logs".to_owned(), services: services() };
     let mut task = ElasticsearchSinkTask::default();
     let started = task.start(context, props).await;
     (task, started)
@@ -156,11 +101,16 @@ impl<'a> Given<'a> {
 
 pub fn batch(records: &[Given<'_>]) -> RecordBatch {
     let mut batch = RecordBatch::new();
-    for (origin, given) in records.iter().enumerate() {
+    for (origin, given) in (0..).zip(records) {
         let topic = batch.intern_topic(given.topic);
         let value_schema = given.schema.as_ref().map_or(0, |schema| batch.intern_schema(schema));
-        let mut write =
-            |value: &Value| batch.append(|heap| Ok(encode(value, &mut Writer::new(heap)))).expect("appended").0;
+        let mut write = |value: &Value| {
+            let append = |heap: &mut Vec<u8>| {
+                encode(value, &mut Writer::new(heap));
+                Ok(())
+            };
+            batch.append(append).expect("appended").0
+        };
         let (key, value) = (write(&given.key), write(&given.value));
         let headers = batch
             .append(|heap| {
@@ -180,7 +130,7 @@ pub fn batch(records: &[Given<'_>]) -> RecordBatch {
             value,
             headers,
             value_schema,
-            origin: origin as u32,
+            origin,
             ..Row::EMPTY
         });
     }
@@ -199,7 +149,9 @@ fn encode(value: &Value, writer: &mut Writer<'_>) {
         Value::String(text) => writer.str(text),
         Value::Array(items) => {
             let open = writer.begin_array();
-            items.iter().for_each(|item| encode(item, writer));
+            for item in items {
+                encode(item, writer);
+            }
             writer.end(open, items.len());
         }
         Value::Object(fields) => {

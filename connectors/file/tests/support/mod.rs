@@ -7,74 +7,11 @@ use async_trait::async_trait;
 use millrace_api::batch::{Row, headers};
 use millrace_api::config::Props;
 use millrace_api::connector::{
-    ConnectorPlugin as _, Json, OffsetReader, Services, SinkContext, SinkTask, SourceContext, SourceTask, Task,
+    ConnectorPlugin as _, Json, OffsetReader, SinkContext, SinkTask, SourceContext, SourceTask, Task,
 };
-use millrace_api::log::*;
-use millrace_api::transform::NoComponents;
-use millrace_api::{Error, RecordBatch, Result, SchemaRef, Writer};
+use millrace_api::{RecordBatch, Result, SchemaRef, Writer};
+use millrace_behaviour::unused::services;
 use millrace_connector_file::{FileStreamSinkPlugin, FileStreamSourcePlugin};
-use tokio_util::sync::CancellationToken;
-
-/// A log that nobody may call.
-struct NoLog;
-
-fn unused<T>() -> Result<T> {
-    Err(Error::internal("a file task uses no log"))
-}
-
-#[async_trait]
-impl Log for NoLog {
-    async fn cluster_id(&self) -> Result<String> {
-        unused()
-    }
-    async fn create_topic(&self, _: &TopicSpec) -> Result<bool> {
-        unused()
-    }
-    async fn delete_topic(&self, _: &str) -> Result<()> {
-        unused()
-    }
-    async fn topics(&self) -> Result<Vec<TopicInfo>> {
-        unused()
-    }
-    async fn offsets(&self, _: &str, _: bool) -> Result<Vec<(i64, i64)>> {
-        unused()
-    }
-    async fn producer(&self, _: ProducerOptions) -> Result<Box<dyn Producer>> {
-        unused()
-    }
-    async fn consumer(&self, _: ConsumerOptions) -> Result<Box<dyn Consumer>> {
-        unused()
-    }
-    async fn group_offsets(&self, _: &str) -> Result<Offsets> {
-        unused()
-    }
-    async fn set_group_offsets(&self, _: &str, _: &[(TopicPartition, Option<i64>)]) -> Result<()> {
-        unused()
-    }
-    fn check_overrides(&self, _: &Props) -> Result<()> {
-        unused()
-    }
-}
-
-struct NoStores;
-
-impl StateStores for NoStores {
-    fn open(&self, _: &str) -> Result<Box<dyn StateTable>> {
-        unused()
-    }
-    fn delete(&self, _: &str) -> Result<()> {
-        unused()
-    }
-}
-
-pub fn services() -> Services {
-    Services {
-        log: Arc::new(NoLog),
-        components: Arc::new(NoComponents),
-        stores: Arc::new(NoStores),
-        cancel: CancellationToken::new(),
-    }
-}
 
 /// Offsets as they were committed: the only source partition's, if any.
 #[derive(Default)]

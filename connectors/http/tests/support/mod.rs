@@ -2,8 +2,6 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    clippy::all,
-    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -26,11 +24,10 @@ use millrace_api::batch::raw::{RawBatch, RawRecord, RawRecords as _};
 use millrace_api::config::Props;
 use millrace_api::connector::{Json, OffsetReader, Services, SourceBatch, SourceContext, SourceTask as _};
 use millrace_api::log::*;
-use millrace_api::transform::NoComponents;
 use millrace_api::{Error, ErrorKind, Result};
+use millrace_behaviour::unused::services;
 use millrace_connector_http::HttpSourceTask;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 /// A stored record: key, value as text, headers.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,9 +130,9 @@ impl Log for MemoryLog {
         let topic = self.topic.lock().unwrap();
         let mut events = Vec::new();
         for (partition, start) in starts {
-            let records = &topic.as_ref().unwrap()[partition.partition as usize];
+            let records = &topic.as_ref().unwrap()[usize::try_from(partition.partition).unwrap()];
             let mut batch = RawBatch::new();
-            for (offset, record) in records.iter().enumerate().skip(start as usize) {
+            for (offset, record) in records.iter().enumerate().skip(usize::try_from(start).unwrap()) {
                 let headers = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes())));
                 batch
                     .push(&RawRecord {
@@ -160,17 +157,6 @@ impl Log for MemoryLog {
     }
     fn check_overrides(&self, _: &Props) -> Result<()> {
         Ok(())
-    }
-}
-
-struct NoStores;
-
-impl StateStores for NoStores {
-    fn open(&self, _: &str) -> Result<Box<dyn StateTable>> {
-        unreachable!()
-    }
-    fn delete(&self, _: &str) -> Result<()> {
-        unreachable!()
     }
 }
 
@@ -204,12 +190,7 @@ pub async fn try_start(log: &Arc<MemoryLog>, props: &Props) -> (HttpSourceTask, 
 
 pub async fn start_over(log: Arc<dyn Log>, props: &Props) -> (HttpSourceTask, Result<()>) {
     let mut task = HttpSourceTask::default();
-    let services = Services {
-        log,
-        components: Arc::new(NoComponents),
-        stores: Arc::new(NoStores),
-        cancel: CancellationToken::new(),
-    };
+    let services = Services { log, ..services() };
     let context = SourceContext {
         connector: Arc::from("shop"),
         task: 0,

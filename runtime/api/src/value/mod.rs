@@ -22,7 +22,7 @@ pub mod java;
 mod validate;
 mod writer;
 
-pub use cursor::{Entries, Value, Values};
+pub use cursor::{Entries, Value, Values, same};
 pub use validate::{MAX_DEPTH, validate};
 pub use writer::{Open, Writer};
 
@@ -71,11 +71,12 @@ pub enum Tag {
     Timestamp = 17,
 }
 
-/// How the payload of a tag is measured.
-pub(crate) enum Width {
-    Fixed(usize),
-    Prefixed,
-}
+/// In [`SIZES`]: the payload carries its own length.
+pub(crate) const PREFIXED: u8 = 0;
+
+/// Bytes of a value with its tag, by tag; [`PREFIXED`] when the value says.
+pub(crate) const SIZES: [u8; 18] =
+    [1, 1, 1, 2, 3, 5, 9, 5, 9, PREFIXED, PREFIXED, PREFIXED, PREFIXED, PREFIXED, PREFIXED, 5, 5, 9];
 
 impl Tag {
     /// The tag of a byte, or `None` for a byte that is no tag.
@@ -103,18 +104,6 @@ impl Tag {
             Tag::Timestamp,
         ];
         TAGS.get(usize::from(byte)).copied()
-    }
-
-    #[inline]
-    pub(crate) fn width(self) -> Width {
-        match self {
-            Self::Null | Self::False | Self::True => Width::Fixed(0),
-            Self::Int8 => Width::Fixed(1),
-            Self::Int16 => Width::Fixed(2),
-            Self::Int32 | Self::Float32 | Self::Date | Self::Time => Width::Fixed(4),
-            Self::Int64 | Self::Float64 | Self::Timestamp => Width::Fixed(8),
-            Self::String | Self::Bytes | Self::Array | Self::Map | Self::Struct | Self::Decimal => Width::Prefixed,
-        }
     }
 }
 

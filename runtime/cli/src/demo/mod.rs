@@ -16,7 +16,7 @@ use shop::Shop;
 use totals::Totals;
 
 /// How long after the last order everything must have arrived.
-const ARRIVAL: Duration = Duration::from_secs(60);
+const ARRIVAL: Duration = Duration::from_mins(1);
 
 /// Orders a second when no number was asked for.
 const RATE: u64 = 20;

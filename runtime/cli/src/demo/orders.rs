@@ -38,7 +38,9 @@ impl Orders {
     pub(super) fn resume(data: &Path, url: String) -> Result<Self> {
         let file = data.join("orders-sent");
         let next = match std::fs::read_to_string(&file) {
-            Ok(text) => text.trim().parse().map_err(|_| Error::config(format!("{} holds no number; delete it and the directory", file.display())))?,
+            Ok(text) => text.trim().parse().map_err(|_| {
+                Error::config(format!("{} holds no number; delete it and the directory", file.display()))
+            })?,
             Err(_) => 0,
         };
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -91,7 +93,8 @@ impl Orders {
             };
             let status = response.status();
             // Read to the end, so that the connection is used again.
-            let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            let body =
+                response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             match status {
                 StatusCode::ACCEPTED => return Ok(Answer::Accepted),
                 StatusCode::BAD_REQUEST if !is_valid(n) => return Ok(Answer::Rejected),

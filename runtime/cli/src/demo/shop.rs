@@ -111,5 +111,7 @@ fn here(config: &mut Props, data: &Path, database: &str, orders: u16) {
 fn free_port(usual: u16) -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", usual)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
     let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| Error::external("no port is free on 127.0.0.1").because(error))
+    address
+        .map(|address| address.port())
+        .map_err(|error| Error::external("no port is free on 127.0.0.1").because(error))
 }

@@ -23,7 +23,8 @@ impl Totals {
     pub(super) async fn read(shop: &Shop, orders: &Orders) -> Result<Self> {
         let database = shop.database();
         let rows = database.query("SELECT 'transactions', COUNT(*) FROM transactions").await?;
-        let hourly = database.query("SELECT hourWindow, transactionCount FROM hourly_summary ORDER BY hourWindow").await?;
+        let hourly =
+            database.query("SELECT hourWindow, transactionCount FROM hourly_summary ORDER BY hourWindow").await?;
         Ok(Self {
             sent: orders.sent(),
             valid: orders.valid(),
@@ -69,9 +70,7 @@ impl Totals {
             self.logs,
             mark(self.logs),
         );
-        for (hour, count) in &self.hourly {
-            text.push_str(&format!("          {hour}  {count:>7}\n"));
-        }
+        text.extend(self.hourly.iter().map(|(hour, count)| format!("          {hour}  {count:>7}\n")));
         text
     }
 

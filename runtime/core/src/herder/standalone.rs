@@ -70,14 +70,18 @@ impl StandaloneHerder {
         while let Some(event) = events.recv().await {
             let Some(herder) = herder.upgrade() else { break };
             let effects = herder.state().step(event);
-            effects.into_iter().for_each(|effect| herder.worker.apply(effect));
+            for effect in effects {
+                herder.worker.apply(effect);
+            }
         }
     }
 
     fn put_known(&self, name: String, config: Props, target: TargetState) -> Result<()> {
         let event = self.put_event(name, config, Some(target))?;
         let effects = self.state().step(event);
-        effects.into_iter().for_each(|effect| self.worker.apply(effect));
+        for effect in effects {
+            self.worker.apply(effect);
+        }
         Ok(())
     }
 
@@ -179,7 +183,9 @@ impl Herder for StandaloneHerder {
             let mut state = self.state();
             (state.step(event), state.connector_status(name))
         };
-        effects.into_iter().for_each(|effect| self.worker.apply(effect));
+        for effect in effects {
+            self.worker.apply(effect);
+        }
         planned.ok_or_else(unknown)
     }
 

@@ -187,8 +187,12 @@ impl Outcomes {
                 *slot = outcome;
             }
         };
-        dropped.iter().for_each(|origin| set(*origin, Outcome::Dropped));
-        failures.iter().for_each(|failure| set(failure.origin, Outcome::Failed(failure.error.to_string())));
+        for origin in dropped {
+            set(*origin, Outcome::Dropped);
+        }
+        for failure in failures {
+            set(failure.origin, Outcome::Failed(failure.error.to_string()));
+        }
         Self { by_index }
     }
 

@@ -18,7 +18,7 @@ use crate::task::Wanted;
 pub(super) const INTERNAL_TOPICS: &str = "millrace.internal.topics";
 
 /// Every call into a connector has a deadline; a start may have to reach the other side.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 impl Worker {
     pub(super) fn start_connector(self: &Arc<Self>, name: String, epoch: u64, config: Props) {

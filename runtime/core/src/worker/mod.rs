@@ -99,7 +99,7 @@ impl Worker {
                 }
             }
             Effect::StartTask { id, epoch, connector, config, wanted } => {
-                self.start_task(id, epoch, connector, config, wanted)
+                self.start_task(id, epoch, connector, config, wanted);
             }
             Effect::StopTask { id } => {
                 let mut running = self.running();

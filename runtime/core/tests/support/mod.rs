@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use millrace_api::batch::raw::{RawBatch, RawRecord, RawRecords as _};
+use millrace_api::batch::raw::{RawBatch, RawRecord};
 use millrace_api::config::{Config as _, ConfigDef, Props};
 use millrace_api::connector::{
-    Connector, ConnectorPlugin, ConnectorType, PlainConnector, Report, SinkContext, SinkTask, SourceBatch, SourceContext,
-    SourcePosition, SourceTask, Task,
+    Connector, ConnectorPlugin, ConnectorType, PlainConnector, Report, SinkContext, SinkTask, SourceBatch,
+    SourceContext, SourcePosition, SourceTask, Task,
 };
 use millrace_api::log::{ConsumerOptions, Event, Log, ProducerOptions, Subscription, TopicPartition, TopicSpec};
 use millrace_api::transform::NoComponents;
-use millrace_api::{Error, RecordBatch, Result};
+use millrace_api::{Error, RecordBatch, Result, Value};
 use millrace_core::herder::{Herder as _, StandaloneHerder, State};
 use millrace_core::plugins::Plugins;
 use millrace_core::worker::WorkerParts;
@@ -48,7 +48,8 @@ impl SinkTask for TestSink {
 
     async fn put(&mut self, batch: &RecordBatch, report: &mut Report) -> Result<()> {
         self.seen.puts.fetch_add(1, Ordering::Relaxed);
-        let numbers: Vec<i64> = batch.iter().map(|record| record.field("n").and_then(|n| n.as_i64()).unwrap_or(-1)).collect();
+        let numbers: Vec<i64> =
+            batch.iter().map(|record| record.field("n").and_then(Value::as_i64).unwrap_or(-1)).collect();
         match self.mode.as_str() {
             "hang" => std::future::pending::<()>().await,
             "panic" => panic!("a connector that panics"),
@@ -154,9 +155,12 @@ impl ConnectorPlugin for TestPlugin {
     fn task(&self) -> Task {
         let seen = Arc::clone(&self.seen);
         match self.kind {
-            ConnectorType::Sink => {
-                Task::Sink(Box::new(TestSink { seen, mode: String::new(), connector: String::new(), failed_once: false }))
-            }
+            ConnectorType::Sink => Task::Sink(Box::new(TestSink {
+                seen,
+                mode: String::new(),
+                connector: String::new(),
+                failed_once: false,
+            })),
             ConnectorType::Source => Task::Source(Box::new(TestSource { seen, next: 0, count: 0 })),
         }
     }
@@ -187,7 +191,8 @@ impl Bench {
         ]);
         worker.extend(props(more));
         let kinds = [ConnectorType::Sink, ConnectorType::Source];
-        let plugins = kinds.map(|kind| Arc::new(TestPlugin { seen: Arc::clone(&seen), kind }) as Arc<dyn ConnectorPlugin>);
+        let plugins =
+            kinds.map(|kind| Arc::new(TestPlugin { seen: Arc::clone(&seen), kind }) as Arc<dyn ConnectorPlugin>);
         let plugins = Plugins::new(plugins.into(), millrace_converters::plugins(), Arc::new(NoComponents));
         let parts = WorkerParts {
             config: WorkerConfig::parse(&worker).expect("a worker configuration"),
@@ -208,9 +213,9 @@ impl Bench {
         self.herder.put_config(name, config, None, true).await.expect("an accepted configuration");
     }
 
-    pub async fn sink(&self, name: &str, mode: &str, more: &[(&str, &str)]) {
+    pub async fn sink(&self, name: &str, mode: &str, others: &[(&str, &str)]) {
         let mut pairs = vec![("connector.class", "TestSink"), ("topics", "numbers"), ("mode", mode)];
-        pairs.extend(more);
+        pairs.extend(others);
         self.put(name, &pairs).await;
     }
 
@@ -255,7 +260,11 @@ impl Bench {
             match consumer.next().await.expect("an event") {
                 Event::Records(records) => {
                     for record in (0..records.len()).filter_map(|index| records.get(index)) {
-                        let headers = record.headers.iter().map(|(k, v)| ((*k).to_owned(), text(*v).unwrap_or_default())).collect();
+                        let headers = record
+                            .headers
+                            .iter()
+                            .map(|(k, v)| ((*k).to_owned(), text(*v).unwrap_or_default()))
+                            .collect();
                         found.push((text(record.key), text(record.value).unwrap_or_default(), headers));
                     }
                 }

@@ -69,7 +69,6 @@ impl Work {
                 reached = if count + 1 == STEP { last + 1 } else { start };
             }
             changes.put_number(keys::mark(Mark::Start, id, index), reached);
-            changes.put_number(keys::mark(Mark::Floor, id, index), start.max(partition.end(true)));
             self.shared.store.write(changes, false)?;
             partition.set_start(reached);
         }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use millrace_api::batch::Slice;
 use millrace_api::schema::{Field, Kind as SchemaKind, Schema};
 use millrace_api::value::Tag;
+use millrace_api::value::same;
 use millrace_api::{Error, Result, SchemaRef, Value, Writer};
 
 use super::{Output, bit, range, slice};
@@ -86,7 +87,14 @@ impl Edits {
 
     pub(super) fn remove(&mut self, part: Part, field: &str) {
         let name = self.text(field);
-        self.ops.push(Op { part, kind: Kind::Remove, name, operand: Slice::NULL, schema: None, matched: Cell::new(false) });
+        self.ops.push(Op {
+            part,
+            kind: Kind::Remove,
+            name,
+            operand: Slice::NULL,
+            schema: None,
+            matched: Cell::new(false),
+        });
     }
 
     pub(super) fn rename(&mut self, part: Part, field: &str, to: &str) {
@@ -124,7 +132,7 @@ impl<'a> Plan<'a> {
     fn fate(self, field: &'a [u8]) -> Fate<'a> {
         let (mut name, mut set, mut removed) = (field, None, false);
         for op in self.ops() {
-            if op.name.of(self.bytes) != Some(name) {
+            if !op.name.of(self.bytes).is_some_and(|edited| same(edited, name)) {
                 continue;
             }
             match op.kind {
@@ -168,9 +176,9 @@ impl<'a> Plan<'a> {
 
     /// The schema of a field that an edit adds.
     fn new_schema(self, op: &Op) -> SchemaRef {
-        op.schema.clone().unwrap_or_else(|| {
-            infer(self.value(op)).unwrap_or_else(|| Schema::optional(SchemaKind::String)).into()
-        })
+        op.schema
+            .clone()
+            .unwrap_or_else(|| infer(self.value(op)).unwrap_or_else(|| Schema::optional(SchemaKind::String)).into())
     }
 
     fn known(self, op: &Op) -> KnownOp {
@@ -258,20 +266,32 @@ impl Output<'_> {
     }
 }
 
+/// Copies what stays in runs as long as possible: each copy is a call out of the guest.
 fn write_map(value: Value<'_>, plan: Plan<'_>, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let (map, mut count) = (writer.begin_map(), 0);
-    for (key, value) in value.entries() {
+    // Bytes from `run` on are yet to be copied.
+    let mut run = value.body();
+    let mut rest = run;
+    while let Some((key, after)) = Value::split(rest) {
+        let Some((field, next)) = Value::split(after) else { break };
         let name = if key.tag() == Tag::String { key.bytes().get(5..).unwrap_or_default() } else { &[] };
-        let Fate::Kept { name: new, set } = plan.fate(name) else { continue };
-        if new == name {
-            writer.value(key);
-        } else {
-            writer.str(std::str::from_utf8(new).unwrap_or_default());
+        let fate = plan.fate(name);
+        let untouched = matches!(fate, Fate::Kept { name: new, set: None } if std::ptr::eq(new, name));
+        if !untouched {
+            writer.raw(run.get(..run.len() - rest.len()).unwrap_or_default());
+            run = next;
         }
-        writer.value(set.map_or(value, |op| plan.value(op)));
-        count += 1;
+        if let Fate::Kept { name: new, set } = fate {
+            if !untouched {
+                writer.str(std::str::from_utf8(new).unwrap_or_default());
+                writer.value(set.map_or(field, |op| plan.value(op)));
+            }
+            count += 1;
+        }
+        rest = next;
     }
+    writer.raw(run.get(..run.len() - rest.len()).unwrap_or_default());
     for op in plan.added() {
         writer.str(plan.text(op.name));
         writer.value(plan.value(op));

@@ -145,13 +145,7 @@ impl<'o> Output<'o> {
     }
 
     /// As [`Output::set`], but a field that is there already is left alone.
-    pub fn insert(
-        &mut self,
-        part: Part,
-        field: &str,
-        schema: Option<&SchemaRef>,
-        write: impl FnOnce(&mut Writer<'_>),
-    ) {
+    pub fn insert(&mut self, part: Part, field: &str, schema: Option<&SchemaRef>, write: impl FnOnce(&mut Writer<'_>)) {
         self.work.edits.set(part, field, schema, write, false);
     }
 

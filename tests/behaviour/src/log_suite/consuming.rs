@@ -80,15 +80,21 @@ pub async fn paused_partitions_wait(log: &dyn Log, prefix: &str) {
 /// After a seek the next record is the one at that offset, whatever was buffered.
 pub async fn seek_reads_again(log: &dyn Log, prefix: &str) {
     topic(log, prefix, 1).await;
-    send(&*producer(log).await, prefix, 0, &numbered("v", 0..1_000)).await;
-    let options = ConsumerOptions { max_records: 100, ..reader_options(prefix, &[(0, -2)]) };
+    let producer = producer(log).await;
+    for from in (0..20_000).step_by(200) {
+        send(&*producer, prefix, 0, &numbered("v", from..from + 200)).await;
+    }
+    // Little room, so that something is always being fetched when the seek comes.
+    let buffer_bytes = 32 << 10;
+    let options = ConsumerOptions { max_records: 100, buffer_bytes, ..reader_options(prefix, &[(0, -2)]) };
     let mut consumer = log.consumer(options).await.unwrap();
     take(&mut *consumer, 100).await;
     let partition = TopicPartition::new(prefix, 0);
-    for start in [0, 17, 990] {
+    for start in (0..60).map(|n| n * 7_919 % 19_900).chain([0, 199, 17, 200, 19_999]) {
         consumer.seek(&partition, i64::try_from(start).unwrap()).await.unwrap();
-        let got = take(&mut *consumer, 10).await;
-        assert_eq!(texts(&got)[..10], numbered("v", start..start + 10));
+        let count = (20_000 - start).min(650);
+        let got = take(&mut *consumer, count).await;
+        assert_eq!(texts(&got)[..count], numbered("v", start..start + count));
     }
     assert!(consumer.seek(&TopicPartition::new(prefix, 5), 0).await.is_err(), "not assigned");
 }

@@ -9,7 +9,7 @@ use millrace_api::log::{Consumer, ConsumerOptions, Event, Log, Offsets, Subscrip
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::support::{Got, PATIENCE, event, member, numbered, producer, records_of, send, take, texts, topic};
+use super::support::{Got, PATIENCE, SILENCE, event, member, numbered, producer, records_of, send, take, texts, topic};
 
 /// What the members of a test group see.
 #[derive(Default)]
@@ -119,6 +119,50 @@ pub async fn members_share_and_inherit_partitions(log: &dyn Log, prefix: &str) {
         let read: Vec<_> = board.read.iter().filter(|got| got.partition == partition).cloned().collect();
         assert_eq!(texts(&read), numbered(&format!("p{partition}-"), 0..sent));
     }
+}
+
+/// Nobody gets a partition while its owner still finishes it: the owner is told, commits, and lets go with its next call.
+pub async fn a_revoked_partition_waits_for_its_owner(log: &dyn Log, prefix: &str) {
+    topic(log, prefix, 2).await;
+    let producer = producer(log).await;
+    for partition in 0..2 {
+        send(&*producer, prefix, partition, &numbered(&format!("p{partition}-"), 0..20)).await;
+    }
+    let mut owner = member(log, prefix, &[prefix]).await;
+    take(&mut *owner, 40).await;
+    let board = Arc::new(Mutex::new(Board::default()));
+    let heir = Running::start("heir", member(log, prefix, &[prefix]).await, &board);
+    let taken = loop {
+        if let Event::Revoked { partitions, lost } = event(&mut *owner).await {
+            assert!(!lost);
+            break partitions;
+        }
+    };
+    tokio::time::sleep(SILENCE).await;
+    let early = board.lock().unwrap().held.get("heir").cloned().unwrap_or_default();
+    assert!(taken.iter().all(|partition| !early.contains(partition)), "{early:?} while the owner finishes {taken:?}");
+    let done = taken.iter().map(|partition| (partition.clone(), 15)).collect();
+    owner.commit(&done).await.expect("still the owner's");
+
+    // The owner goes on; what it does not keep is the heir's, from where the owner left it.
+    let going_on = async {
+        loop {
+            event(&mut *owner).await;
+        }
+    };
+    let inherited = until(&board, "the heir has its share", |board| {
+        let held = board.held.get("heir").cloned().unwrap_or_default();
+        !held.is_empty()
+            && board.read.iter().filter(|got| held.iter().any(|one| one.partition == got.partition)).count() >= 5
+    });
+    tokio::select! {
+        () = going_on => {}
+        () = inherited => {}
+    }
+    let read = board.lock().unwrap().read.clone();
+    let partition = read[0].partition;
+    assert_eq!(texts(&read), numbered(&format!("p{partition}-"), 15..20));
+    heir.close().await;
 }
 
 /// A member that is dropped without closing leaves the group too.

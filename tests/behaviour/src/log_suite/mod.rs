@@ -103,6 +103,7 @@ macro_rules! log_suite {
             uncommitted_positions_are_read_again real_uncommitted_positions_are_read_again,
             from_latest_starts_at_the_end real_from_latest_starts_at_the_end,
             members_share_and_inherit_partitions real_members_share_and_inherit_partitions,
+            a_revoked_partition_waits_for_its_owner real_a_revoked_partition_waits_for_its_owner,
             dropping_a_member_frees_its_partitions real_dropping_a_member_frees_its_partitions,
             groups_read_independently real_groups_read_independently,
             a_pattern_picks_up_later_topics real_a_pattern_picks_up_later_topics,
