@@ -4,7 +4,6 @@
 //! and `MILLRACE_TEST_POSTGRES` naming servers. SQLite runs inside the process, so its time is in the figure.
 #![allow(dead_code, clippy::print_stdout, reason = "an example that prints what it measures, with the tests' harness")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a measurement that fails ends")]
-#![allow(clippy::doc_markdown, reason = "MySQL, MariaDB, PostgreSQL and SQLite are names, not code")]
 
 #[path = "../tests/behaviour/support.rs"]
 mod support;

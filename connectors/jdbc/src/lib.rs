@@ -4,8 +4,6 @@
 //! of the table's columns ([`layout`], [`convert`]), ordered by key ([`rows`]) and written in one transaction ([`writer`]); what
 //! differs between databases is in [`dialect`].
 
-#![allow(clippy::doc_markdown, reason = "MySQL, MariaDB, PostgreSQL and SQLite are names, not code")]
-
 mod catalog;
 mod column;
 mod config;

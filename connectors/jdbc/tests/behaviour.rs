@@ -1,7 +1,6 @@
 //! What the sink does to a database: every case on SQLite, and the same cases on real servers.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a failed expectation is what these are for")]
-#![allow(clippy::doc_markdown, reason = "MySQL, MariaDB, PostgreSQL and SQLite are names, not code")]
 
 #[path = "behaviour/columns.rs"]
 mod columns;

@@ -1,10 +1,28 @@
 //! One process per data directory.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use millrace_api::{Error, ErrorKind, Result};
+
+/// Creates a directory that only its owner can look into, if it does not exist, durably.
+pub(crate) fn create(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let sync = || parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all());
+    builder.create(dir).and_then(|()| sync()).map_err(|error| {
+        Error::external("The data directory cannot be created; check the path and its permissions")
+            .with("directory", dir.display())
+            .because(error)
+    })
+}
 
 /// Holds the directory until dropped. The kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]

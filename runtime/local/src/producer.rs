@@ -92,10 +92,8 @@ impl Plan {
             let message = "A compacted topic (cleanup.policy=compact) cannot take a record without a key";
             return Err(Error::data(message).with("topic", &topic.name));
         }
-        let log_append_time =
-            topic.config.log_append_time || record.timestamp == NO_TIMESTAMP && record.log_append_time;
-        let timestamp =
-            if topic.config.log_append_time || record.timestamp == NO_TIMESTAMP { now } else { record.timestamp };
+        let log_append_time = topic.config.log_append_time;
+        let timestamp = if log_append_time || record.timestamp == NO_TIMESTAMP { now } else { record.timestamp };
         let place = (partition.topic_id, partition.index);
         let part = match self.current.get(&place) {
             Some(part) if self.parts.get(*part).is_some_and(|(_, builder)| builder.len() < TARGET_BYTES) => *part,

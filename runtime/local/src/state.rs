@@ -10,7 +10,7 @@ use millrace_api::{Error, ErrorKind, Result};
 
 use crate::check::lock;
 use crate::error::disk;
-use crate::lock::Lock;
+use crate::lock::{Lock, create};
 use crate::options::LocalOptions;
 
 /// Longest name of a table, in bytes.
@@ -35,9 +35,7 @@ impl LocalStateStores {
     /// [`ErrorKind::Conflict`] when another process uses them; [`ErrorKind::External`] when the disk refuses.
     pub fn open(dir: impl AsRef<Path>, options: &LocalOptions) -> Result<Self> {
         let dir = dir.as_ref().join("state");
-        std::fs::create_dir_all(&dir).map_err(|error| {
-            Error::external("The data directory cannot be created").with("directory", dir.display()).because(error)
-        })?;
+        create(&dir)?;
         let lock = Lock::take(&dir)?;
         let database = || {
             Database::builder(dir.join("tables"))

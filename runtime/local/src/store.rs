@@ -13,7 +13,7 @@ use millrace_api::{Error, Result};
 
 use crate::error::{corrupt, disk};
 use crate::keys::{self, BlockKey, Mark};
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::options::LocalOptions;
 use crate::topic::Partition;
 use crate::{journal, keys::mark};
@@ -62,9 +62,7 @@ impl Changes {
 impl Store {
     /// Opens or creates a store in a directory that nobody else uses.
     pub(crate) fn open(dir: &Path, options: &LocalOptions) -> Result<Self> {
-        std::fs::create_dir_all(dir).map_err(|error| {
-            Error::external("The data directory cannot be created").with("directory", dir.display()).because(error)
-        })?;
+        lock::create(dir)?;
         let lock = Lock::take(dir)?;
         let path = dir.join("log");
         let db = open_database(&path, options)?;

@@ -12,17 +12,20 @@ use std::sync::Arc;
 
 use millrace_api::batch::raw::{RawBatch, RawRecord};
 use millrace_api::config::Props;
-use millrace_api::log::{ConsumerOptions, Log, Producer, ProducerOptions, Subscription, TopicPartition, TopicSpec};
+use millrace_api::log::{
+    ConsumerOptions, Log, Producer, ProducerOptions, StateStores, Subscription, TopicPartition, TopicSpec,
+};
 use millrace_behaviour::log_suite::support::{Got, read_all};
-use millrace_local::{LocalLog, LocalOptions};
+use millrace_local::{LocalLog, LocalOptions, LocalStateStores};
 
 const DIRECTORY: &str = "MILLRACE_CRASH_DIRECTORY";
 const WRITERS: i32 = 3;
 const KEYS: usize = 50;
+const SLOTS: usize = 7;
 
 /// Small buffers, so that a few seconds see many flushes, merges and new journals.
 fn options() -> LocalOptions {
-    LocalOptions { write_buffer_bytes: 512 << 10, ..LocalOptions::default() }
+    LocalOptions { write_buffer_bytes: 512 << 10, state_write_buffer_bytes: 256 << 10, ..LocalOptions::default() }
 }
 
 /// Acknowledgements that a child printed before it died.
@@ -31,6 +34,7 @@ struct Acknowledged {
     plain: BTreeMap<i32, usize>,
     committed: BTreeSet<usize>,
     upserts: usize,
+    synced: usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +42,7 @@ async fn what_was_acknowledged_survives_being_killed() {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged = Acknowledged::default();
     for markers in [1, 40, 5, 400, 150, 3, 800, 60] {
-        kill_after(dir.path(), markers, &mut acknowledged);
+        kill_after(dir.path(), "the_child", markers, &mut acknowledged);
         let log = LocalLog::open(dir.path(), options()).unwrap();
         check_plain(&log, &acknowledged).await;
         check_transactions(&log, &acknowledged).await;
@@ -47,10 +51,28 @@ async fn what_was_acknowledged_survives_being_killed() {
     assert!(acknowledged.committed.len() > 20, "the child got something done: {}", acknowledged.committed.len());
 }
 
-/// Starts the child and kills it at its `markers`th acknowledgement.
-fn kill_after(dir: &Path, markers: usize, acknowledged: &mut Acknowledged) {
+/// State tables: what was synced is there, and what is there is a prefix of what was written.
+#[test]
+fn state_tables_survive_being_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = Acknowledged::default();
+    for markers in [1, 30, 4, 200] {
+        kill_after(dir.path(), "the_state_child", markers, &mut acknowledged);
+        let table = LocalStateStores::open(dir.path(), &options()).unwrap().open("t").unwrap();
+        let number = |key: &str| table.get(key.as_bytes()).unwrap().map(|value| number_in(&value));
+        let last = number("last").unwrap();
+        assert!(last >= acknowledged.synced, "{last} of {}", acknowledged.synced);
+        for slot in 0..SLOTS {
+            let newest = (0..=last).rev().find(|number| number % SLOTS == slot);
+            assert_eq!(number(&format!("slot{slot}")), newest, "after write {last}");
+        }
+    }
+}
+
+/// Starts a child and kills it at its `markers`th acknowledgement.
+fn kill_after(dir: &Path, child: &str, markers: usize, acknowledged: &mut Acknowledged) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_child", "--ignored", "--nocapture"])
+        .args(["--exact", child, "--ignored", "--nocapture"])
         .env(DIRECTORY, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
@@ -63,6 +85,7 @@ fn kill_after(dir: &Path, markers: usize, acknowledged: &mut Acknowledged) {
         match words[..] {
             ["plain", writer, last] => drop(acknowledged.plain.insert(writer.parse().unwrap(), last.parse().unwrap())),
             ["committed", number] => drop(acknowledged.committed.insert(number.parse().unwrap())),
+            ["synced", number] => acknowledged.synced = number.parse().unwrap(),
             ["upserts", count] => acknowledged.upserts = count.parse().unwrap(),
             _ => continue,
         }
@@ -127,7 +150,11 @@ async fn check_compacted(log: &LocalLog, acknowledged: &Acknowledged) {
 }
 
 fn number_of(got: &Got) -> usize {
-    got.text().split(' ').next().unwrap().parse().unwrap()
+    number_in(got.value.as_deref().unwrap())
+}
+
+fn number_in(value: &[u8]) -> usize {
+    std::str::from_utf8(value).unwrap().split(' ').next().unwrap().parse().unwrap()
 }
 
 /// Records in transaction `number`, in each topic.
@@ -160,6 +187,23 @@ async fn the_child() {
     });
     while let Some(ended) = work.join_next().await {
         ended.unwrap();
+    }
+}
+
+#[test]
+#[ignore = "the process that a test above starts and kills"]
+fn the_state_child() {
+    let Ok(dir) = std::env::var(DIRECTORY) else { return };
+    let stores = LocalStateStores::open(dir, &options()).unwrap();
+    let table = stores.open("t").unwrap();
+    let last = table.get(b"last").unwrap().map(|value| number_in(&value));
+    for number in last.map_or(0, |last| last + 1).. {
+        let entry = |key: String| (key.into_bytes(), Some(value(number).into_bytes()));
+        table.write(&[entry(format!("slot{}", number % SLOTS)), entry("last".to_owned())]).unwrap();
+        if number % 50 == 0 {
+            table.sync().unwrap();
+            say(&format!("synced {number}"));
+        }
     }
 }
 

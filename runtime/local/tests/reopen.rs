@@ -8,7 +8,7 @@ use millrace_api::ErrorKind;
 use millrace_api::config::Props;
 use millrace_api::log::{Log, ProducerOptions, TopicPartition, TopicSpec};
 use millrace_behaviour::log_suite::support::{
-    batch, member, numbered, positions, producer, read_all, send, take, texts, topic, transactional,
+    batch, member, numbered, positions, producer, read_all, reader_options, send, take, texts, topic, transactional,
 };
 use millrace_local::{LocalLog, LocalOptions};
 
@@ -127,6 +127,23 @@ async fn topics_are_created_by_appends_if_that_is_allowed() {
     let sent = producer.send(&batch("other", 0, &numbered("", 0..1))).await.unwrap();
     assert_eq!(sent[0].as_ref().unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(texts(&read_all(&log, "auto", true).await), numbered("", 0..20));
+}
+
+/// A task that hangs must not hold back everybody who reads what it wrote to.
+#[tokio::test]
+async fn a_transaction_that_is_open_for_too_long_is_aborted() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    topic(&log, "t", 1).await;
+    let overrides = Props::from([("transaction.timeout.ms".to_owned(), "100".to_owned())]);
+    let options = ProducerOptions { transactional_id: Some("x".to_owned()), overrides, ..ProducerOptions::default() };
+    let hanging = log.producer(options).await.unwrap();
+    hanging.begin().await.unwrap();
+    send(&*hanging, "t", 0, &numbered("lost", 0..2)).await;
+    send(&*producer(&log).await, "t", 0, &numbered("kept", 0..2)).await;
+    let mut reader = log.consumer(reader_options("t", &[(0, -2)])).await.unwrap();
+    assert_eq!(texts(&take(&mut *reader, 2).await), numbered("kept", 0..2));
+    assert_eq!(hanging.commit().await.unwrap_err().kind(), ErrorKind::Fenced);
 }
 
 /// A topic that is deleted under its group is reported as lost, and its positions are gone.

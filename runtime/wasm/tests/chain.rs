@@ -3,7 +3,7 @@
 mod common;
 
 use common::{chain, components, config_error, done, failures, hostile, texts};
-use millrace_api::ErrorKind;
+use millrace_api::{ErrorKind, Record};
 use millrace_api::transform::{ComponentKind, Components};
 use millrace_wasm::{Limits, WasmComponents};
 
@@ -32,7 +32,7 @@ fn plugins_and_their_keys_come_from_the_component() {
 fn a_chain_applies_and_drops_nothing_by_itself() {
     let components = sandbox();
     let stages = [("transforms", " a , b "), ("transforms.a.type", "test.Hostile$Value"), ("transforms.b.type", "Hostile$Value")];
-    let mut batch = texts(&["fine"; 1200]);
+    let mut batch = texts(&vec!["fine"; 1200]);
     let report = chain(&components, &stages).apply(&mut batch).expect("applies");
     assert_eq!((done(&batch), report.dropped.len(), report.failed.len()), (1200, 0, 0));
 }
@@ -41,7 +41,7 @@ fn a_chain_applies_and_drops_nothing_by_itself() {
 fn no_transforms_make_an_empty_chain() {
     let mut batch = texts(&["fine"]);
     chain(&sandbox(), &[("name", "c")]).apply(&mut batch).expect("applies");
-    assert_eq!(batch.get(0).map(|record| record.topic()), Some("t"));
+    assert_eq!(batch.get(0).map(Record::topic), Some("t"));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_predicate_of_another_component_chooses_records() {
         assert_eq!(by_predicate, [(13, "13 is neither")]);
         assert!(report.failed.iter().all(|(_, class)| &**class == "best.Hostile$Value"));
         let left: Vec<i64> = (0..20).filter(|n| *n != 13 && !wanted.contains(n)).collect();
-        assert_eq!(batch.iter().map(|record| record.offset()).collect::<Vec<_>>(), left);
+        assert_eq!(batch.iter().map(Record::offset).collect::<Vec<_>>(), left);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The example components, whatever their language, against one table of cases. `tests/guests/run` builds them.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests may")]
+
 mod common;
 
 use std::path::PathBuf;

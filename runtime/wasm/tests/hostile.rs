@@ -1,12 +1,14 @@
 //! Components that misbehave: each costs the record at fault, with a clear reason, and nothing else.
 
+#![allow(clippy::expect_used, reason = "tests may")]
+
 mod common;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{chain, components, done, failures, hostile, poisoned, texts};
-use millrace_api::ErrorKind;
+use millrace_api::{ErrorKind, Record};
 use millrace_api::transform::Chain;
 use millrace_wasm::{Limits, WasmComponents};
 
@@ -37,7 +39,7 @@ fn costs_its_records(poison: &str, expected: &str) {
             assert_eq!(failed.row.origin, u32::try_from(failed.row.offset).expect("small"));
         }
         assert_eq!((batch.len(), done(&batch)), (398, 398));
-        let offsets: Vec<i64> = batch.iter().map(|record| record.offset()).collect();
+        let offsets: Vec<i64> = batch.iter().map(Record::offset).collect();
         assert!(offsets.is_sorted(), "records keep their order");
     }
 }

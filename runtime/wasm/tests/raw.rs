@@ -1,6 +1,8 @@
 //! Components written by hand, for what no toolchain would produce: answers that are no deltas, values that break the canonical
 //! ABI, imports that nobody grants, compiled code that somebody changed.
 
+#![allow(clippy::expect_used, reason = "tests may")]
+
 mod common;
 
 use std::path::Path;
@@ -39,7 +41,7 @@ impl Raw {
     }
 
     fn component(&self) -> Vec<u8> {
-        let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+        let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<Vec<_>>().concat();
         let text = format!(
             r#"(module
               {imports}
@@ -222,7 +224,7 @@ fn a_flood_of_handles_is_stopped() {
           (drop (call $stdout))
           (local.set $n (i32.add (local.get $n) (i32.const 1)))
           (br_if $again (i32.lt_u (local.get $n) (i32.const 2000))))";
-    fails(&Raw { imports, apply, ..Raw::default() }, "too many");
+    fails(&Raw { apply, imports, ..Raw::default() }, "too many");
     let few: &str = "(drop (call $stdout)) (drop (call $stdout))";
     let kept = Raw { imports, apply: few, ..Raw::answering(&delta([1, 0, 0, 0, 0, 0, 1])) };
     let mut batch = texts(&["a"]);

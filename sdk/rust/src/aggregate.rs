@@ -1,7 +1,7 @@
 //! Windowed aggregates.
 
 use millrace_api::batch::wire::{self, Needs, Trust};
-use millrace_api::batch::{NO_TIMESTAMP, RecordBatch, Row, flags, headers};
+use millrace_api::batch::{NO_TIMESTAMP, RecordBatch, Row, Slice, flags, headers};
 use millrace_api::config::{Config, ConfigDef, Props};
 use millrace_api::{Error, Result, SchemaRef, Value, Writer};
 
@@ -284,13 +284,13 @@ impl<A: Aggregate> Folder for Typed<A> {
 }
 
 fn view<'a>(batch: &'a RecordBatch, row: &'a Row, dictionary: &'a [SchemaRef]) -> Record<'a> {
-    let value = |slice: millrace_api::batch::Slice| slice.of(batch.heap()).map_or(Value::NULL, Value::of);
+    let part = |slice: Slice| slice.of(batch.heap()).unwrap_or_default();
     Record {
         row,
-        topic: batch.topics().get(row.topic as usize).map_or("", |topic| topic),
-        key: value(row.key),
-        value: value(row.value),
-        headers: row.headers.of(batch.heap()).unwrap_or_default(),
+        topic: batch.topics().get(row.topic as usize).map_or(&[], |topic| topic.as_bytes()),
+        key: part(row.key),
+        value: part(row.value),
+        headers: part(row.headers),
         dictionary,
     }
 }

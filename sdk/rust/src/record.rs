@@ -15,9 +15,10 @@ pub enum Part {
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
     pub(crate) row: &'a Row,
-    pub(crate) topic: &'a str,
-    pub(crate) key: Value<'a>,
-    pub(crate) value: Value<'a>,
+    /// Topic, key and value as bytes: most stages look at one of them only.
+    pub(crate) topic: &'a [u8],
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
     pub(crate) headers: &'a [u8],
     pub(crate) dictionary: &'a [SchemaRef],
 }
@@ -26,7 +27,7 @@ impl<'a> Record<'a> {
     /// Topic.
     #[must_use]
     pub fn topic(&self) -> &'a str {
-        self.topic
+        std::str::from_utf8(self.topic).unwrap_or_default()
     }
 
     /// Partition, or `None` when none was chosen yet.
@@ -57,14 +58,14 @@ impl<'a> Record<'a> {
     #[must_use]
     #[inline]
     pub fn key(&self) -> Value<'a> {
-        self.key
+        Value::of(self.key)
     }
 
     /// Value; null for a tombstone.
     #[must_use]
     #[inline]
     pub fn value(&self) -> Value<'a> {
-        self.value
+        Value::of(self.value)
     }
 
     /// Key or value.
@@ -72,8 +73,8 @@ impl<'a> Record<'a> {
     #[inline]
     pub fn get(&self, part: Part) -> Value<'a> {
         match part {
-            Part::Key => self.key,
-            Part::Value => self.value,
+            Part::Key => self.key(),
+            Part::Value => self.value(),
         }
     }
 

@@ -29,14 +29,13 @@ impl<V> SchemaCache<V> {
     #[inline]
     pub fn get_or_try(&mut self, schema: &SchemaRef, make: impl FnOnce(&SchemaRef) -> Result<V>) -> Result<&mut V> {
         let found = self.entries.iter().position(|(known, _)| SchemaRef::ptr_eq(known, schema));
-        let index = match found {
-            Some(index) => index,
-            None => {
-                let made = make(schema)?;
-                self.entries.truncate(CACHED - 1);
-                self.entries.push((SchemaRef::clone(schema), made));
-                self.entries.len() - 1
-            }
+        let index = if let Some(index) = found {
+            index
+        } else {
+            let value = make(schema)?;
+            self.entries.truncate(CACHED - 1);
+            self.entries.push((SchemaRef::clone(schema), value));
+            self.entries.len() - 1
         };
         self.entries[..=index].rotate_right(usize::from(index > 0));
         Ok(&mut self.entries[0].1)

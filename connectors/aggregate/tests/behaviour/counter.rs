@@ -39,7 +39,7 @@ impl Windowed for Counter {
     fn emit(&mut self, states: &RecordBatch) -> Result<RecordBatch> {
         let mut out = RecordBatch::new();
         for (index, record) in states.iter().enumerate() {
-            let group = record.key().to_string();
+            let group = record.key().as_str().map_or_else(|| record.key().to_string(), str::to_owned);
             let end = record.offset();
             let (start, count) = (record.timestamp().expect("start"), count(record.value().as_bytes().expect("state")));
             let (value, ()) = out.append(|bytes| {

@@ -1,72 +1,14 @@
 //! The worker's part and the databases, for the cases.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use millrace_api::batch::Row as BatchRow;
 use millrace_api::config::Props;
-use millrace_api::connector::{ConnectorPlugin as _, Report, Services, SinkContext, SinkTask, Task};
-use millrace_api::log::{
-    Consumer, ConsumerOptions, Log, Offsets, Producer, ProducerOptions, StateStores, StateTable, TopicInfo,
-    TopicPartition, TopicSpec,
-};
+use millrace_api::connector::{ConnectorPlugin as _, Report, SinkContext, SinkTask, Task};
 use millrace_api::schema::SchemaRef;
-use millrace_api::transform::NoComponents;
 use millrace_api::{Error, ErrorKind, RecordBatch, Result, Writer};
+use millrace_behaviour::unused::services;
 use millrace_connector_jdbc::JdbcSinkPlugin;
 use serde_json::Value as Json;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row, SqliteConnection};
-use tokio_util::sync::CancellationToken;
-
-/// A log, and stores, that a sink does not use.
-struct Nothing;
-
-fn unused<T>() -> Result<T> {
-    Err(Error::internal("the JDBC sink uses no log"))
-}
-
-#[async_trait]
-impl Log for Nothing {
-    async fn cluster_id(&self) -> Result<String> {
-        unused()
-    }
-    async fn create_topic(&self, _: &TopicSpec) -> Result<bool> {
-        unused()
-    }
-    async fn delete_topic(&self, _: &str) -> Result<()> {
-        unused()
-    }
-    async fn topics(&self) -> Result<Vec<TopicInfo>> {
-        unused()
-    }
-    async fn offsets(&self, _: &str, _: bool) -> Result<Vec<(i64, i64)>> {
-        unused()
-    }
-    async fn producer(&self, _: ProducerOptions) -> Result<Box<dyn Producer>> {
-        unused()
-    }
-    async fn consumer(&self, _: ConsumerOptions) -> Result<Box<dyn Consumer>> {
-        unused()
-    }
-    async fn group_offsets(&self, _: &str) -> Result<Offsets> {
-        unused()
-    }
-    async fn set_group_offsets(&self, _: &str, _: &[(TopicPartition, Option<i64>)]) -> Result<()> {
-        unused()
-    }
-    fn check_overrides(&self, _: &Props) -> Result<()> {
-        unused()
-    }
-}
-
-impl StateStores for Nothing {
-    fn open(&self, _: &str) -> Result<Box<dyn StateTable>> {
-        unused()
-    }
-    fn delete(&self, _: &str) -> Result<()> {
-        unused()
-    }
-}
 
 /// A sink task as a worker starts it.
 pub(crate) struct Sink {
@@ -76,13 +18,8 @@ pub(crate) struct Sink {
 impl Sink {
     pub(crate) async fn start(props: &Props) -> Result<Self> {
         let Task::Sink(mut task) = JdbcSinkPlugin.task() else { panic!("a sink") };
-        let services = Services {
-            log: Arc::new(Nothing),
-            components: Arc::new(NoComponents),
-            stores: Arc::new(Nothing),
-            cancel: CancellationToken::new(),
-        };
-        let context = SinkContext { connector: "jdbc".into(), task: 0, group: "connect-jdbc".to_owned(), services };
+        let context =
+            SinkContext { connector: "jdbc".into(), task: 0, group: "connect-jdbc".to_owned(), services: services() };
         task.start(context, props).await?;
         Ok(Self { task })
     }

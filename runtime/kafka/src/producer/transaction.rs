@@ -76,7 +76,9 @@ impl KafkaProducer {
             return Err(Error::external("the transaction was aborted; begin another"));
         }
         let (what, session) = ("commit a transaction", self.session());
-        let answer = call(&session, CONTROL_TIMEOUT, |producer| producer.commit_transaction(CONTROL_TIMEOUT)).await?;
+        // The wrapper waits for reports first, with a deadline of its own.
+        let deadline = CONTROL_TIMEOUT * 2;
+        let answer = call(&session, deadline, |producer| producer.commit_transaction(CONTROL_TIMEOUT)).await?;
         answer.ok_or_else(|| stuck(what))?.map_err(|failure| failed(&session, &failure, what, true))
     }
 

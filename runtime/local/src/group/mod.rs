@@ -234,6 +234,9 @@ impl Group {
 
     fn poll(&mut self, number: u64, now: Instant) -> Step {
         let Some(member) = self.members.get_mut(&number) else { return Step::Idle(None) };
+        if member.is_settled() {
+            return Step::Idle(None);
+        }
         if !member.leaving.is_empty() {
             let left = std::mem::take(&mut member.leaving);
             member.owned.retain(|partition| !left.contains(partition));
@@ -302,6 +305,13 @@ impl Group {
             self.balance();
         }
         next
+    }
+}
+
+impl Member {
+    /// Whether there is nothing to do. Asked before every batch of records, so it must be cheap.
+    fn is_settled(&self) -> bool {
+        !self.away && self.leaving.is_empty() && self.lost.is_empty() && self.owned == self.target
     }
 }
 

@@ -99,15 +99,15 @@ impl Group {
         let answer = guest::call(&self.sandbox, store, deadline, output, |store| {
             world.millrace_connect_transformations().call_apply(store, &self.input)
         });
-        let applied = answer.and_then(|delta| {
+        let outcome = answer.and_then(|delta| {
             applier.chunk(batch, inputs, &delta).map_err(|error| {
                 Error::new(ErrorKind::Limit, format!("the component's answer is malformed: {}", error.message()))
             })
         });
-        if applied.is_ok() {
+        if outcome.is_ok() {
             self.instance = Some(instance);
         }
-        Ok(applied.map_err(|error| self.named(&error)))
+        Ok(outcome.map_err(|error| self.named(&error)))
     }
 
     /// A fresh instance in place of one that failed.

@@ -1,5 +1,6 @@
 //! What the tests of the sandbox share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::expect_used, reason = "tests may")]
 
 #[path = "../../../guests/nested.rs"]
 mod nested;

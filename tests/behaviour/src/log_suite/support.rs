@@ -176,6 +176,20 @@ pub async fn silent(consumer: &mut dyn Consumer) {
     }
 }
 
+/// Waits for an answer to be `expected`: what a transaction wrote becomes visible at once, but a moment after its commit was
+/// answered.
+pub async fn becomes<T: PartialEq + std::fmt::Debug>(answer: impl AsyncFn() -> T, expected: T) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let now = answer().await;
+        if now == expected {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < until, "{now:?} did not become {expected:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Everything in a topic, by partition and offset.
 pub async fn read_all(log: &dyn Log, topic: &str, read_committed: bool) -> Vec<Got> {
     let partitions = log.offsets(topic, read_committed).await.expect("topic exists").len();

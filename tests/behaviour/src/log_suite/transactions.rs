@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use millrace_api::log::Log;
 
 use super::support::{
-    member, numbered, positions, producer, read_all, reader_options, send, silent, take, texts, topic, transactional,
+    becomes, member, numbered, positions, producer, read_all, reader_options, send, silent, take, texts, topic,
+    transactional,
 };
 
 /// Open and aborted transactions are hidden, committed ones are seen.
@@ -17,7 +18,7 @@ pub async fn only_committed_transactions_are_seen(log: &dyn Log, prefix: &str) {
     assert_eq!((sent[0].offset, sent[4].offset), (0, 4));
     assert!(read_all(log, prefix, true).await.is_empty(), "open");
     producer.commit().await.unwrap();
-    assert_eq!(texts(&read_all(log, prefix, true).await), numbered("one", 0..5));
+    becomes(async || texts(&read_all(log, prefix, true).await), numbered("one", 0..5)).await;
 
     producer.begin().await.unwrap();
     send(&*producer, prefix, 0, &numbered("two", 0..5)).await;
@@ -29,7 +30,7 @@ pub async fn only_committed_transactions_are_seen(log: &dyn Log, prefix: &str) {
     send(&*producer, prefix, 0, &numbered("three", 2..4)).await;
     producer.commit().await.unwrap();
     let expected = [numbered("one", 0..5), numbered("three", 0..4)].concat();
-    assert_eq!(texts(&read_all(log, prefix, true).await), expected);
+    becomes(async || texts(&read_all(log, prefix, true).await), expected).await;
 }
 
 /// Whoever sees one record of a transaction sees all of it, in every partition.
@@ -102,8 +103,8 @@ pub async fn records_and_positions_commit_together(log: &dyn Log, prefix: &str) 
     producer.send_offsets(&consumer.group_metadata(), &positions(&input, &[(0, 4)])).await.unwrap();
     producer.send_offsets(&consumer.group_metadata(), &positions(&input, &[(0, 7)])).await.unwrap();
     producer.commit().await.unwrap();
-    assert_eq!(log.group_offsets(prefix).await.unwrap(), positions(&input, &[(0, 7)]));
-    assert_eq!(texts(&read_all(log, &output, true).await), numbered("kept", 0..4));
+    becomes(async || log.group_offsets(prefix).await.unwrap(), positions(&input, &[(0, 7)])).await;
+    becomes(async || texts(&read_all(log, &output, true).await), numbered("kept", 0..4)).await;
 
     consumer.close().await;
     let mut next = member(log, prefix, &[&input]).await;

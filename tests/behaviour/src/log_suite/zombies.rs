@@ -5,7 +5,8 @@ use millrace_api::config::Props;
 use millrace_api::log::{Consumer, ConsumerOptions, Event, Log};
 
 use super::support::{
-    PATIENCE, event, member_options, numbered, positions, producer, read_all, send, take, texts, topic, transactional,
+    PATIENCE, becomes, event, member_options, numbered, positions, producer, read_all, send, take, texts, topic,
+    transactional,
 };
 
 /// A member that stops calling `next`, the one that got a partition because of that, and which.
@@ -83,7 +84,7 @@ pub async fn a_second_producer_fences_the_first(log: &dyn Log, prefix: &str) {
     second.begin().await.unwrap();
     send(&*second, prefix, 0, &numbered("second", 0..2)).await;
     second.commit().await.unwrap();
-    assert_eq!(texts(&read_all(log, prefix, true).await), numbered("second", 0..2));
+    becomes(async || texts(&read_all(log, prefix, true).await), numbered("second", 0..2)).await;
     let error = first.begin().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
 }

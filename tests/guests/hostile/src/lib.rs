@@ -43,8 +43,10 @@ impl Transform for Hostile {
             let text = format!("Invalid value true for configuration refuse: in mode {}, {} is not secret enough", hostile.config.mode, hostile.secret());
             return Err(Error::config(text));
         }
-        while hostile.config.hang {
-            black_box(());
+        if hostile.config.hang {
+            loop {
+                black_box(());
+            }
         }
         Ok(hostile)
     }
@@ -82,7 +84,7 @@ impl Transform for Hostile {
                 for line in 0..10_000 {
                     millrace_sdk::log::write(millrace_sdk::log::Level::Info, &format!("flood {line} of {}", self.secret()));
                 }
-                eprintln!("and to standard error");
+                to_standard_error();
             }
             "topic" => {
                 out.topic("no such\u{0}topic");
@@ -94,6 +96,11 @@ impl Transform for Hostile {
         out.topic("done");
         Ok(Verdict::Keep)
     }
+}
+
+#[allow(clippy::print_stderr, reason = "the point")]
+fn to_standard_error() {
+    eprintln!("and to standard error");
 }
 
 #[allow(clippy::panic, reason = "the point")]
