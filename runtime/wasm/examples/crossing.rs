@@ -1,18 +1,18 @@
 //! What a batch pays for crossing into a component and back: `cargo run --release -p millrace-wasm --example crossing`.
-#![allow(clippy::print_stdout, reason = "it prints its table")]
+#![allow(clippy::print_stdout, clippy::expect_used, reason = "a measurement prints, and ends when something is wrong")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod orders;
 
 use std::time::{Duration, Instant};
 
 use common::{chain, components, guest, hostile};
-use millrace_api::batch::{NO_PARTITION, RecordBatch, Row};
+use millrace_api::Error;
 use millrace_api::transform::Chain;
-use millrace_api::{Error, Writer};
 use millrace_wasm::{Limits, WasmComponents};
+use orders::{ROWS, orders};
 
-const ROWS: usize = 500;
 const TIME: Duration = Duration::from_secs(2);
 
 /// Five of Kafka Connect's transformations, as in the reference measurement.
@@ -44,7 +44,11 @@ fn main() -> Result<(), Error> {
     let mut five = vec![("transforms", "a,b,c,d,e")];
     five.extend(names.iter().map(|(key, class)| (key.as_str(), *class)));
     row("five no-ops", noop(&five).as_mut())?;
-    let smt = components("smt", &std::env::var("SMT").map_or_else(|_| guest("millrace-smt"), |p| std::fs::read(p).expect("readable")), Limits::default());
+    let smt = components(
+        "smt",
+        &std::env::var("SMT").map_or_else(|_| guest("millrace-smt"), |p| std::fs::read(p).expect("readable")),
+        Limits::default(),
+    );
     for stage in ["route", "insert", "replace", "mask", "time"] {
         let mut pairs = FIVE.to_vec();
         pairs[0] = ("transforms", stage);
@@ -60,7 +64,11 @@ fn instances(smt: &WasmComponents) {
     let (before, started) = (resident(), Instant::now());
     let kept: Vec<_> = (0..100).map(|_| chain(smt, &FIVE)).collect();
     let each = started.elapsed() / 100;
-    println!("\n100 chains of five: {each:?} and {} KiB each; resident {} MiB in all", (resident() - before) / 100, resident() >> 10);
+    println!(
+        "\n100 chains of five: {each:?} and {} KiB each; resident {} MiB in all",
+        (resident() - before) / 100,
+        resident() >> 10
+    );
     drop(kept);
 }
 
@@ -90,34 +98,4 @@ fn measure(chain: &mut dyn Chain, size: usize) -> Result<String, Error> {
     }
     times.sort_by(f64::total_cmp);
     Ok(format!("{:.0} ({:.0})", times[times.len() / 2], times[times.len() / 10]))
-}
-
-/// Orders of about `size` bytes, as the JSON converter would make them.
-fn orders(size: usize) -> Result<RecordBatch, Error> {
-    let mut batch = RecordBatch::new();
-    let topic = batch.intern_topic("orders-topic");
-    let pad = "x".repeat(size.saturating_sub(150));
-    for (offset, origin) in (0i64..).zip(0..500u32) {
-        let (value, ()) = batch.append(|heap| {
-            let mut writer = Writer::new(heap);
-            let map = writer.begin_map();
-            writer.str("orderId");
-            writer.int64(offset);
-            writer.str("card");
-            writer.str("4111111111111111");
-            writer.str("amount");
-            writer.float64(12.5);
-            writer.str("note");
-            writer.str("n");
-            writer.str("createdAt");
-            writer.int64(1_700_000_000_000 + offset);
-            writer.str("pad");
-            writer.str(&pad);
-            writer.end(map, 6);
-            Ok(())
-        })?;
-        let timestamp = 1_700_000_000_000;
-        batch.push(Row { offset, timestamp, origin, topic, value, partition: NO_PARTITION, ..Row::EMPTY });
-    }
-    Ok(batch)
 }

@@ -1,43 +1,69 @@
-#![allow(clippy::print_stdout, missing_docs)]
+//! What the host's part of a crossing consists of: encoding rows for a component, and applying what it answers:
+//! `cargo run --release -p millrace-wasm --example parts`.
+#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+
+mod orders;
+
+use std::hint::black_box;
 use std::time::Instant;
-use millrace_api::batch::{NO_PARTITION, RecordBatch, Row, wire, delta::{Applier, DeltaWriter}};
-use millrace_api::{Writer};
-fn orders(size: usize) -> RecordBatch {
-    let mut batch = RecordBatch::new();
-    let topic = batch.intern_topic("orders-topic");
-    let pad = "x".repeat(size.saturating_sub(150));
-    for (offset, origin) in (0i64..).zip(0..500u32) {
-        let (value, ()) = batch.append(|heap| {
-            let mut writer = Writer::new(heap);
-            let map = writer.begin_map();
-            writer.str("orderId");
-            writer.int64(offset);
-            writer.str("pad");
-            writer.str(&pad);
-            writer.end(map, 2);
+
+use millrace_api::batch::delta::{Applier, DeltaWriter};
+use millrace_api::batch::{RecordBatch, wire};
+use millrace_api::{Error, Result};
+use orders::{ROWS, orders};
+
+const SIZE: usize = 280;
+const ROUNDS: usize = 2000;
+
+fn main() -> Result<(), Error> {
+    let mut batch = orders(SIZE)?;
+    let rows: Vec<u32> = (0..).take(ROWS).collect();
+    let mut encoded = Vec::new();
+    let only_value = wire::Needs { value: true, ..wire::Needs::NOTHING };
+    for (name, needs) in [("nothing", wire::Needs::NOTHING), ("value", only_value), ("all", wire::Needs::ALL)] {
+        fastest(&format!("encode, {name}"), || {
+            wire::encode(&batch, &rows, needs, &mut encoded);
             Ok(())
-        }).unwrap();
-        batch.push(Row { offset, timestamp:1, origin, topic, value, partition: NO_PARTITION, ..Row::EMPTY });
+        })?;
     }
-    batch
+    fastest("copy bytes", || {
+        black_box(encoded.clone());
+        Ok(())
+    })?;
+    fastest("copy and decode", || {
+        black_box(wire::decode(encoded.clone(), wire::Trust::Host)?);
+        Ok(())
+    })?;
+    let answer = kept(&batch);
+    fastest("write a delta", || {
+        black_box(kept(&batch));
+        Ok(())
+    })?;
+    fastest("apply a delta", || {
+        let mut applier = Applier::new(&batch);
+        applier.chunk(&mut batch, &rows, &answer)?;
+        black_box(applier.finish(&mut batch));
+        Ok(())
+    })
 }
-fn best(name: &str, mut f: impl FnMut()) {
+
+/// An answer that keeps every row.
+fn kept(batch: &RecordBatch) -> Vec<u8> {
+    let mut delta = DeltaWriter::new(batch);
+    for _ in 0..ROWS {
+        delta.keep();
+    }
+    delta.finish()
+}
+
+/// Prints the nanoseconds per record of the fastest round.
+fn fastest(name: &str, mut round: impl FnMut() -> Result<()>) -> Result<()> {
     let mut best = f64::MAX;
-    for _ in 0..2000 { let t = Instant::now(); f(); best = best.min(t.elapsed().as_nanos() as f64 / 500.0); }
-    println!("{name}: {best:.1} ns/record");
-}
-fn main() {
-    let batch = orders(280);
-    let rows: Vec<u32> = (0..500).collect();
-    let mut out = Vec::new();
-    best("encode whole", || wire::encode(&batch, &rows, wire::Needs::ALL, &mut out));
-    best("encode none", || wire::encode(&batch, &rows, wire::Needs::NOTHING, &mut out));
-    best("encode value", || wire::encode(&batch, &rows, wire::Needs{value:true, ..wire::Needs::NOTHING}, &mut out));
-    wire::encode(&batch, &rows, wire::Needs::ALL, &mut out);
-    best("clone bytes", || { std::hint::black_box(out.clone()); });
-    best("clone + decode", || { std::hint::black_box(wire::decode(out.clone(), wire::Trust::Host).unwrap()); });
-    let d = { let mut d = DeltaWriter::new(&batch); for _ in 0..500 { d.keep(); } d.finish() };
-    best("delta writer", || { let mut d = DeltaWriter::new(&batch); for _ in 0..500 { d.keep(); } std::hint::black_box(d.finish()); });
-    let mut b = batch.clone();
-    best("apply kept", || { let mut a = Applier::new(&b); a.chunk(&mut b, &rows, &d).unwrap(); let _ = a.finish(&mut b); });
+    for _ in 0..ROUNDS {
+        let started = Instant::now();
+        round()?;
+        best = best.min(started.elapsed().as_secs_f64() * 1e9 / ROWS as f64);
+    }
+    println!("{name}: {best:.1} ns per record");
+    Ok(())
 }

@@ -97,7 +97,8 @@ fn is_alias(alias: &str, class: &str, kind: ComponentKind) -> bool {
 /// Edit distance, ignoring case: to the full name, or to the simple one when only that was given.
 fn distance(given: &str, class: &str) -> usize {
     let class = if given.contains('.') { class } else { simple(class) };
-    let (given, class): (Vec<char>, Vec<char>) = (given.to_lowercase().chars().take(255).collect(), class.to_lowercase().chars().collect());
+    let (given, class): (Vec<char>, Vec<char>) =
+        (given.to_lowercase().chars().take(255).collect(), class.to_lowercase().chars().collect());
     let mut row: Vec<usize> = (0..=class.len()).collect();
     for (i, a) in given.iter().enumerate() {
         let mut diagonal = i;

@@ -105,9 +105,8 @@ impl WasmWindowed {
         let limits = &self.sandbox.limits;
         let Instance { store, world } = &mut instance;
         let bytes = &self.input;
-        let answer = guest::call(&self.sandbox, store, limits.deadline, limits.output(input), |store| {
-            run(world, store, bytes)
-        });
+        let answer =
+            guest::call(&self.sandbox, store, limits.deadline, limits.output(input), |store| run(world, store, bytes));
         let answer = answer.map_err(|error| self.named(&error))?;
         let answer = answer.map_err(|reason| Error::data(self.secrets.hide(&reason).into_owned()));
         // After a refusal it may have folded some of the records, but only into states of its own that nobody keeps.
@@ -138,7 +137,8 @@ impl Windowed for WasmWindowed {
     fn update(&mut self, batch: &RecordBatch, slots: &[(u32, u32)], states: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
         let rows: Vec<u32> = (0..u32::try_from(batch.len()).unwrap_or(u32::MAX)).collect();
         wire::encode(batch, &rows, self.needs, &mut self.input);
-        let slots: Vec<u8> = slots.iter().flat_map(|(row, slot)| [row.to_le_bytes(), slot.to_le_bytes()]).flatten().collect();
+        let slots: Vec<u8> =
+            slots.iter().flat_map(|(row, slot)| [row.to_le_bytes(), slot.to_le_bytes()]).flatten().collect();
         let count = states.len();
         let states = encode(states);
         let size = self.input.len() + states.len();

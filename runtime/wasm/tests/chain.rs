@@ -3,8 +3,8 @@
 mod common;
 
 use common::{chain, components, config_error, done, failures, hostile, texts};
-use millrace_api::{ErrorKind, Record};
 use millrace_api::transform::{ComponentKind, Components};
+use millrace_api::{ErrorKind, Record};
 use millrace_wasm::{Limits, WasmComponents};
 
 fn sandbox() -> WasmComponents {
@@ -31,7 +31,11 @@ fn plugins_and_their_keys_come_from_the_component() {
 #[test]
 fn a_chain_applies_and_drops_nothing_by_itself() {
     let components = sandbox();
-    let stages = [("transforms", " a , b "), ("transforms.a.type", "test.Hostile$Value"), ("transforms.b.type", "Hostile$Value")];
+    let stages = [
+        ("transforms", " a , b "),
+        ("transforms.a.type", "test.Hostile$Value"),
+        ("transforms.b.type", "Hostile$Value"),
+    ];
     let mut batch = texts(&vec!["fine"; 1200]);
     let report = chain(&components, &stages).apply(&mut batch).expect("applies");
     assert_eq!((done(&batch), report.dropped.len(), report.failed.len()), (1200, 0, 0));

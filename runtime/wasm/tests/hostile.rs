@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{chain, components, done, failures, hostile, poisoned, texts};
-use millrace_api::{ErrorKind, Record};
 use millrace_api::transform::Chain;
+use millrace_api::{ErrorKind, Record};
 use millrace_wasm::{Limits, WasmComponents};
 
 const STAGE: [(&str, &str); 2] = [("transforms", "h"), ("transforms.h.type", "test.Hostile$Value")];

@@ -273,7 +273,10 @@ fn proposals_that_are_not_needed_are_off() {
         ("exceptions", "(module (tag))"),
         ("gc", "(module (type (struct)))"),
         ("two memories", "(module (memory 1) (memory 1))"),
-        ("relaxed simd", "(module (func (result v128) (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0))))"),
+        (
+            "relaxed simd",
+            "(module (func (result v128) (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0))))",
+        ),
     ] {
         let component = wat::parse_str(format!("(component (core {})", &module[1..])).expect("text");
         let component = refusal(&component);

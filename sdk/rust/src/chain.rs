@@ -6,7 +6,7 @@ use millrace_api::batch::delta::{DeltaWriter, mask};
 use millrace_api::batch::wire::{self, Needs, Trust};
 use millrace_api::batch::{RecordBatch, Row, Slice};
 use millrace_api::config::Props;
-use millrace_api::{Error, Result, SchemaRef, Value};
+use millrace_api::{Error, Result, SchemaRef};
 
 use crate::output::{Output, Pending, Work, range, slice};
 use crate::plugin::{Make, Plugin, Stage, Test, Verdict, unknown};
@@ -130,7 +130,7 @@ struct Current {
     topic: Slice,
     mask: u32,
     /// Number of the stage that wrote topic, key, value, headers.
-    writers: [u8; 4],
+    writers: [u16; 4],
 }
 
 const TOPIC: usize = 0;
@@ -140,35 +140,38 @@ const HEADERS: usize = 3;
 const BITS: [u32; 4] = [mask::TOPIC, mask::KEY, mask::VALUE, mask::HEADERS];
 
 impl Current {
-    /// The record after the stage numbered `stage` changed it.
-    fn with(mut self, stage: usize, pending: &Pending) -> Self {
+    /// Takes over what the stage numbered `stage` changed.
+    #[inline]
+    fn change(&mut self, stage: usize, pending: &Pending) {
+        if pending.mask == 0 {
+            return;
+        }
         let has = |bit: u32| pending.mask & bit != 0;
-        let (row, new) = (&mut self.row, &pending.row);
+        let row = &mut self.row;
         if has(mask::TOPIC) {
             self.topic = pending.topic;
         }
         if has(mask::PARTITION) {
-            row.partition = new.partition;
+            row.partition = pending.partition;
         }
         if has(mask::TIMESTAMP) {
-            row.timestamp = new.timestamp;
+            row.timestamp = pending.timestamp;
         }
         if has(mask::KEY) {
-            (row.key, row.key_schema) = (new.key, new.key_schema);
+            (row.key, row.key_schema) = (pending.key, pending.key_schema);
         }
         if has(mask::VALUE) {
-            (row.value, row.value_schema) = (new.value, new.value_schema);
+            (row.value, row.value_schema) = (pending.value, pending.value_schema);
         }
         if has(mask::HEADERS) {
-            row.headers = new.headers;
+            row.headers = pending.headers;
         }
         for (writer, bit) in self.writers.iter_mut().zip(BITS) {
             if has(bit) {
-                *writer = u8::try_from(stage).unwrap_or(u8::MAX);
+                *writer = u16::try_from(stage).unwrap_or(u16::MAX);
             }
         }
         self.mask |= pending.mask;
-        self
     }
 
     /// The bytes of a part, which lie in the batch unless a stage wrote it.
@@ -183,15 +186,15 @@ impl Current {
     fn view<'a>(&'a self, batch: &'a RecordBatch, buffers: &'a [Vec<u8>], dictionary: &'a [SchemaRef]) -> Record<'a> {
         let part = |part: usize, at: Slice| self.part(part, at, batch, buffers);
         let topic = if self.mask & mask::TOPIC == 0 {
-            batch.topics().get(self.row.topic as usize).map_or("", |topic| topic)
+            batch.topics().get(self.row.topic as usize).map(|topic| topic.as_bytes())
         } else {
-            part(TOPIC, self.topic).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+            part(TOPIC, self.topic)
         };
         Record {
             row: &self.row,
-            topic,
-            key: part(KEY, self.row.key).map_or(Value::NULL, Value::of),
-            value: part(VALUE, self.row.value).map_or(Value::NULL, Value::of),
+            topic: topic.unwrap_or_default(),
+            key: part(KEY, self.row.key).unwrap_or_default(),
+            value: part(VALUE, self.row.value).unwrap_or_default(),
             headers: part(HEADERS, self.row.headers).unwrap_or_default(),
             dictionary,
         }
@@ -214,8 +217,8 @@ impl Run<'_> {
         self.done.clear();
         let start = self.delta.heap().len();
         self.lend_heap();
-        let current = Current { row: *row, topic: Slice::NULL, mask: 0, writers: [0; 4] };
-        let result = self.flow(0, current);
+        let mut current = Current { row: *row, topic: Slice::NULL, mask: 0, writers: [0; 4] };
+        let result = self.flow(0, &mut current);
         self.lend_heap();
         match result {
             Ok(()) => match &self.done[..] {
@@ -237,40 +240,49 @@ impl Run<'_> {
     }
 
     /// Takes a record through the stages from `from` on.
-    fn flow(&mut self, from: usize, mut current: Current) -> Result<(), (usize, Error)> {
+    fn flow(&mut self, from: usize, current: &mut Current) -> Result<(), (usize, Error)> {
         for index in from..self.stages.len() {
-            match self.stage(index, &current).map_err(|error| (index, error))? {
-                After::One(changed) => current = changed,
-                After::None => return Ok(()),
-                After::Many(emitted) => {
-                    let parent = current;
-                    emitted.iter().try_for_each(|pending| self.flow(index + 1, parent.with(index, pending)))?;
-                    if let Some(stage) = self.stages.get_mut(index) {
-                        stage.work.emitted = emitted;
-                    }
-                    return Ok(());
-                }
+            match self.stage(index, current).map_err(|error| (index, error))? {
+                Step::On => {}
+                Step::Gone => return Ok(()),
+                Step::Split => return self.split(index, current),
             }
         }
-        self.finish(&current);
+        self.finish(current);
         Ok(())
     }
 
-    fn stage(&mut self, index: usize, current: &Current) -> Result<After> {
+    /// Takes the records that the stage numbered `index` made of one through the stages after it.
+    fn split(&mut self, index: usize, parent: &Current) -> Result<(), (usize, Error)> {
+        let take = |stage: &mut Configured| std::mem::take(&mut stage.work.emitted);
+        let emitted = self.stages.get_mut(index).map(take).unwrap_or_default();
+        for pending in &emitted {
+            let mut child = *parent;
+            child.change(index, pending);
+            self.flow(index + 1, &mut child)?;
+        }
+        if let Some(stage) = self.stages.get_mut(index) {
+            stage.work.emitted = emitted;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn stage(&mut self, index: usize, current: &mut Current) -> Result<Step> {
         let last = index + 1 == self.stages.len();
         let (before, rest) = self.buffers.split_at_mut(index);
         let (Some(stage), Some(heap)) = (self.stages.get_mut(index), rest.first_mut()) else {
-            return Ok(After::One(*current));
+            return Ok(Step::On);
         };
         let record = current.view(self.batch, before, &self.dictionary);
         if let Some((test, negate)) = &mut stage.condition
             && test.test(&record)? == *negate
         {
-            return Ok(After::One(*current));
+            return Ok(Step::On);
         }
         let transform = match &mut stage.action {
             Action::Filter(test) => {
-                return Ok(if test.test(&record)? { After::One(*current) } else { After::None });
+                return Ok(if test.test(&record)? { Step::On } else { Step::Gone });
             }
             Action::Transform(transform) => transform,
         };
@@ -291,9 +303,12 @@ impl Run<'_> {
         let verdict = verdict?;
         self.dictionary.append(&mut stage.work.fresh);
         Ok(match verdict {
-            Verdict::Keep => After::One(current.with(index, &pending)),
-            Verdict::Drop => After::None,
-            Verdict::Emit => After::Many(std::mem::take(&mut stage.work.emitted)),
+            Verdict::Keep => {
+                current.change(index, &pending);
+                Step::On
+            }
+            Verdict::Drop => Step::Gone,
+            Verdict::Emit => Step::Split,
         })
     }
 
@@ -326,9 +341,9 @@ impl Run<'_> {
     }
 }
 
-/// What is left of a record after a stage.
-enum After {
-    One(Current),
-    None,
-    Many(Vec<Pending>),
+/// Where a record goes after a stage.
+enum Step {
+    On,
+    Gone,
+    Split,
 }

@@ -47,7 +47,9 @@ impl Cache {
             return Ok(component);
         }
         let component = Component::from_binary(engine, bytes)?;
-        if let Err(error) = component.serialize().map_err(io::Error::other).and_then(|code| store(seal, &name, &path, &code)) {
+        if let Err(error) =
+            component.serialize().map_err(io::Error::other).and_then(|code| store(seal, &name, &path, &code))
+        {
             tracing::warn!("a compiled component is not kept in {}: {error}", dir.display());
         }
         Ok(component)
@@ -71,7 +73,8 @@ fn store(seal: &Seal, name: &str, path: &Path, code: &[u8]) -> io::Result<()> {
     let unique = COUNT.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_extension(format!("{}-{unique}.tmp", std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    let written = seal.close(name, code).and_then(|sealed| file.write_all(&sealed)).and_then(|()| fs::rename(&temporary, path));
+    let written =
+        seal.close(name, code).and_then(|sealed| file.write_all(&sealed)).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }

@@ -60,9 +60,7 @@ impl Chain for WasmChain {
             let mut search = Search::new(&self.sandbox.limits);
             let rows = match guard {
                 None => all(batch),
-                Some((guard, negate)) => {
-                    chosen(guard, *negate, group, batch, &self.sandbox, &mut search, &mut report)?
-                }
+                Some((guard, negate)) => chosen(guard, *negate, group, batch, &self.sandbox, &mut search, &mut report)?,
             };
             let applied = search::apply(group, batch, &rows, &self.sandbox.limits, &mut search)?;
             report.dropped.extend(applied.dropped);

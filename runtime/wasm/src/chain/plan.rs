@@ -77,9 +77,8 @@ impl GroupPlan {
 fn aliases<'p>(connector: &'p Props, key: &str) -> Result<Vec<&'p str>> {
     let text = connector.get(key).map_or("", |text| text.trim());
     let aliases: Vec<&str> = if text.is_empty() { Vec::new() } else { text.split(',').map(str::trim).collect() };
-    let invalid = |cause: &str| {
-        Error::config(format!("Invalid value [{}] for configuration {key}: {cause}", aliases.join(", ")))
-    };
+    let invalid =
+        |cause: &str| Error::config(format!("Invalid value [{}] for configuration {key}: {cause}", aliases.join(", ")));
     if aliases.iter().any(|alias| alias.is_empty()) {
         return Err(invalid("an alias is empty."));
     }

@@ -1,7 +1,10 @@
 //! What a component may import, checked before anything of it runs.
 
 use millrace_api::{Error, Result};
-use wasmtime::component::{Component, Linker, LinkerInstance, WasmStr, types::{ComponentInstance, ComponentItem}};
+use wasmtime::component::{
+    Component, Linker, LinkerInstance, WasmStr,
+    types::{ComponentInstance, ComponentItem},
+};
 use wasmtime::{Engine, StoreContextMut};
 
 use super::state::State;

@@ -60,7 +60,9 @@ fn fault(sandbox: &Sandbox, store: &Store<State>, deadline: Duration, output: us
         Some(Trap::Interrupt) => {
             limit(format!("the component ran longer than its deadline of {} ms", deadline.as_millis()))
         }
-        Some(Trap::StackOverflow) => limit("the component ran out of stack; is it calling itself without end?".to_owned()),
+        Some(Trap::StackOverflow) => {
+            limit("the component ran out of stack; is it calling itself without end?".to_owned())
+        }
         Some(_) if refused => limit(format!("the component wanted more than its {memory} MiB of memory")),
         Some(Trap::UnreachableCodeReached) => {
             limit("the component trapped: it panicked or aborted; its own words are in the worker's log".to_owned())

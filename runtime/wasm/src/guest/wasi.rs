@@ -17,8 +17,7 @@ type Store<'a> = StoreContextMut<'a, State>;
 type Linker<'a> = LinkerInstance<'a, State>;
 
 /// Namespaces whose interfaces a component may import.
-const PACKAGES: [&str; 6] =
-    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+const PACKAGES: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
 /// Most random bytes of one call.
 const MAX_RANDOM: u64 = 64 << 10;

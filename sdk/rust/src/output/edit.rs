@@ -247,14 +247,15 @@ impl Output<'_> {
     /// Copies the part as it stands into `scratch`, the input's or what this stage wrote before, and returns its schema's number.
     fn stash(&self, part: Part, scratch: &mut Vec<u8>) -> u32 {
         scratch.clear();
-        let row = &self.pending.row;
-        let (at, id) = match part {
-            Part::Key => (row.key, row.key_schema),
-            Part::Value => (row.value, row.value_schema),
-        };
         if self.pending.mask & bit(part) == 0 {
             scratch.extend_from_slice(self.input.get(part).bytes());
-        } else if let Some(range) = range(at) {
+            return self.input.schema_id(part);
+        }
+        let (at, id) = match part {
+            Part::Key => (self.pending.key, self.pending.key_schema),
+            Part::Value => (self.pending.value, self.pending.value_schema),
+        };
+        if let Some(range) = range(at) {
             scratch.extend_from_slice(self.heap.get(range).unwrap_or_default());
         }
         id

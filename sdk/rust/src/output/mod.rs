@@ -7,10 +7,14 @@ pub(crate) use edit::Edits;
 pub use headers::HeaderList;
 
 use millrace_api::batch::delta::mask;
-use millrace_api::batch::{NO_PARTITION, NO_TIMESTAMP, Row, Slice};
+use millrace_api::batch::{NO_PARTITION, NO_TIMESTAMP, Slice};
+use millrace_api::value::Tag;
 use millrace_api::{Result, SchemaRef, Value, Writer};
 
 use crate::record::{Part, Record};
+
+/// All of an encoded null.
+const NULL: u8 = Tag::Null as u8;
 
 /// Collects the changes to one record. Nothing here touches the input: [`Record`] keeps reading as it was.
 pub struct Output<'o> {
@@ -39,26 +43,39 @@ impl Work {
     }
 }
 
-/// The parts of a record that changed: slices lie in the stage's heap.
+/// The parts of a record that changed, as `mask` tells: slices lie in the stage's heap.
 #[derive(Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) mask: u32,
-    pub(crate) row: Row,
+    pub(crate) partition: i32,
+    pub(crate) timestamp: i64,
     pub(crate) topic: Slice,
+    pub(crate) key: Slice,
+    pub(crate) value: Slice,
+    pub(crate) headers: Slice,
+    pub(crate) key_schema: u32,
+    pub(crate) value_schema: u32,
 }
 
 impl Pending {
-    pub(crate) fn of(row: &Row) -> Self {
-        Self { mask: 0, row: *row, topic: Slice::NULL }
-    }
+    const NOTHING: Self = Self {
+        mask: 0,
+        partition: 0,
+        timestamp: 0,
+        topic: Slice::NULL,
+        key: Slice::NULL,
+        value: Slice::NULL,
+        headers: Slice::NULL,
+        key_schema: 0,
+        value_schema: 0,
+    };
 }
 
 impl<'o> Output<'o> {
     pub(crate) fn new(input: Record<'o>, heap: &'o mut Vec<u8>, work: &'o mut Work) -> Self {
         work.emitted.clear();
         work.edits.clear();
-        let pending = Pending::of(input.row);
-        Self { input, heap, work, pending }
+        Self { input, heap, work, pending: Pending::NOTHING }
     }
 
     /// Sends the record to another topic. The host refuses names that Kafka would refuse.
@@ -71,13 +88,13 @@ impl<'o> Output<'o> {
 
     /// Sends the record to a partition; `None` leaves the choice to the partitioner.
     pub fn partition(&mut self, partition: Option<i32>) {
-        self.pending.row.partition = partition.unwrap_or(NO_PARTITION);
+        self.pending.partition = partition.unwrap_or(NO_PARTITION);
         self.pending.mask |= mask::PARTITION;
     }
 
     /// Sets the timestamp, in milliseconds since the epoch.
     pub fn timestamp(&mut self, millis: Option<i64>) {
-        self.pending.row.timestamp = millis.unwrap_or(NO_TIMESTAMP);
+        self.pending.timestamp = millis.unwrap_or(NO_TIMESTAMP);
         self.pending.mask |= mask::TIMESTAMP;
     }
 
@@ -129,7 +146,7 @@ impl<'o> Output<'o> {
         let start = self.heap.len();
         if self.pending.mask & mask::HEADERS == 0 {
             self.heap.extend_from_slice(self.input.headers);
-        } else if let Some(range) = range(self.pending.row.headers) {
+        } else if let Some(range) = range(self.pending.headers) {
             self.heap.extend_from_within(range);
         }
         HeaderList { output: self }.push(name, schema, write);
@@ -167,7 +184,7 @@ impl<'o> Output<'o> {
     pub fn emit(&mut self) -> Result<()> {
         self.finish_edits()?;
         self.work.emitted.push(self.pending);
-        self.pending = Pending::of(self.input.row);
+        self.pending = Pending::NOTHING;
         Ok(())
     }
 
@@ -197,21 +214,21 @@ impl<'o> Output<'o> {
     /// Makes what was written since `start` the key or the value.
     pub(crate) fn place(&mut self, part: Part, start: usize, schema: u32) {
         let mut written = slice(start, self.heap.len());
-        if self.heap.get(start..).is_none_or(|bytes| Value::of(bytes).is_null()) {
+        if matches!(self.heap.get(start..), None | Some([] | [NULL])) {
             self.heap.truncate(start);
             written = Slice::NULL;
         }
-        let row = &mut self.pending.row;
+        let pending = &mut self.pending;
         match part {
-            Part::Key => (row.key, row.key_schema) = (written, schema),
-            Part::Value => (row.value, row.value_schema) = (written, schema),
+            Part::Key => (pending.key, pending.key_schema) = (written, schema),
+            Part::Value => (pending.value, pending.value_schema) = (written, schema),
         }
-        self.pending.mask |= bit(part);
+        pending.mask |= bit(part);
     }
 
     fn place_headers(&mut self, start: usize) {
         let end = self.heap.len();
-        self.pending.row.headers = if start == end { Slice::NULL } else { slice(start, end) };
+        self.pending.headers = if start == end { Slice::NULL } else { slice(start, end) };
         self.pending.mask |= mask::HEADERS;
     }
 }

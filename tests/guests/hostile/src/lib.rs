@@ -40,7 +40,11 @@ impl Transform for Hostile {
     fn configure(config: HostileConfig) -> Result<Self> {
         let hostile = Self { config };
         if hostile.config.refuse {
-            let text = format!("Invalid value true for configuration refuse: in mode {}, {} is not secret enough", hostile.config.mode, hostile.secret());
+            let text = format!(
+                "Invalid value true for configuration refuse: in mode {}, {} is not secret enough",
+                hostile.config.mode,
+                hostile.secret()
+            );
             return Err(Error::config(text));
         }
         if hostile.config.hang {
@@ -82,7 +86,10 @@ impl Transform for Hostile {
             })?,
             "flood" => {
                 for line in 0..10_000 {
-                    millrace_sdk::log::write(millrace_sdk::log::Level::Info, &format!("flood {line} of {}", self.secret()));
+                    millrace_sdk::log::write(
+                        millrace_sdk::log::Level::Info,
+                        &format!("flood {line} of {}", self.secret()),
+                    );
                 }
                 to_standard_error();
             }
