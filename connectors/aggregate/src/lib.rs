@@ -20,6 +20,8 @@ mod output;
 mod restore;
 mod source;
 mod task;
+#[cfg(test)]
+mod tests;
 mod time;
 mod transaction;
 

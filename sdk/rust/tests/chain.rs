@@ -213,7 +213,7 @@ fn records_are_dropped_and_failed_by_themselves() {
     assert_eq!(applied.dropped, [2]);
     let failed: Vec<_> = applied.failed.iter().map(|f| (f.row.offset, f.stage, f.error.message())).collect();
     assert_eq!(failed, [(13, 1, "13 brings bad luck")]);
-    assert_eq!(batch.iter().map(Record::offset).collect::<Vec<_>>(), [12, 12, 15, 15]);
+    assert_eq!(batch.iter().map(millrace_api::Record::offset).collect::<Vec<_>>(), [12, 12, 15, 15]);
 }
 
 #[test]

@@ -1,10 +1,7 @@
 //! An aggregate in plain Rust that counts, so that these tests need no component.
 
-use std::sync::Arc;
-
 use millrace_api::batch::{RecordBatch, Row, flags};
-use millrace_api::config::Props;
-use millrace_api::transform::{Chain, ComponentPlugin, Components, NoChain, Windowed};
+use millrace_api::transform::Windowed;
 use millrace_api::{Error, ErrorKind, Result, Writer};
 
 /// Counts. Refuses a batch with a record whose field `poison` is `data`, and falls over one where it is `trap`.
@@ -68,26 +65,4 @@ impl Windowed for Counter {
         }
         Ok(out)
     }
-}
-
-/// Offers the counter under every name.
-pub(crate) struct Counters;
-
-impl Components for Counters {
-    fn plugins(&self) -> Vec<ComponentPlugin> {
-        Vec::new()
-    }
-
-    fn chain(&self, _connector: &Props) -> Result<Box<dyn Chain>> {
-        Ok(Box::new(NoChain))
-    }
-
-    fn windowed(&self, _class: &str, _props: &Props) -> Result<Box<dyn Windowed>> {
-        Ok(Box::new(Counter))
-    }
-}
-
-/// As the worker lends it.
-pub(crate) fn components() -> Arc<dyn Components> {
-    Arc::new(Counters)
 }

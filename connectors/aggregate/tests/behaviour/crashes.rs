@@ -1,5 +1,10 @@
 //! Every way in which a commit can end.
 
+use std::time::Duration;
+
+use millrace_api::ErrorKind;
+use millrace_api::batch::raw::{RawBatch, RawRecord};
+use millrace_api::log::ProducerOptions;
 use serde_json::json;
 
 use crate::faults::{ALL, Fault};
@@ -112,9 +117,9 @@ async fn state_comes_back_from_the_changelog_alone() {
             team.settle(&world).await;
             // Half of the time without a word.
             if round % 2 == 0 {
-                team.stop().await
+                team.stop().await;
             } else {
-                drop(team)
+                drop(team);
             }
             world = world.reopen(forget);
         }
@@ -160,5 +165,55 @@ async fn what_was_read_of_a_lost_partition_is_forgotten() {
     finish(&world).await;
     team.settle(&world).await;
     assert_eq!(world.finals().await, [(2 * HOUR, "null".to_owned(), 1)]);
+    assert_eq!(world.read("late").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_was_away_too_long_goes_on_with_what_it_gets_back() {
+    let world = World::new(2, &[]).await;
+    let away = Member::start_away(&world, 0, "200").await;
+    let mut team = Team { members: vec![away] };
+    for partition in 0..2 {
+        world.produce_at(partition, &[1, 2, 3]).await;
+    }
+    team.settle(&world).await;
+    world.produce_at(0, &[4]).await;
+    world.produce_at(1, &[5]).await;
+    while team.members[0].lag() > 0 {
+        team.members[0].step().await.expect("read");
+    }
+    // It does not come back in time, and somebody else takes over all partitions.
+    let mut other = Member::start_elsewhere(&world, 1).await;
+    while other.assigned.is_empty() {
+        other.step().await.expect("a step");
+    }
+    let error = team.members[0].commit().await.expect_err("not its own any more");
+    assert_eq!(error.kind(), ErrorKind::Fenced);
+    team.members.push(other);
+    assert_eq!(team.settle(&world).await, 0, "nobody has to start over");
+    finish(&world).await;
+    team.settle(&world).await;
+    assert!(team.members.iter().all(|member| !member.assigned.is_empty()));
+    assert_eq!(world.finals().await, [(0, "null".to_owned(), 8)]);
+}
+
+#[tokio::test]
+async fn what_the_task_before_is_committing_is_waited_for() {
+    let world = World::new(1, &[]).await;
+    let options = ProducerOptions { transactional_id: Some("before".to_owned()), ..ProducerOptions::default() };
+    let before = world.services.log.producer(options).await.expect("a producer");
+    before.begin().await.expect("begun");
+    let mut batch = RawBatch::new();
+    let time = (100 * HOUR).to_le_bytes();
+    batch.push(&RawRecord::new("hourly-watermarks", Some(b"orders-0"), Some(&time))).expect("pushed");
+    before.send(&batch).await.expect("sent");
+    let ending = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        before.commit().await.expect("committed");
+    });
+    let mut team = Team::start(&world, 1).await;
+    world.produce_at(0, &[1]).await;
+    team.settle(&world).await;
+    ending.await.expect("ended");
     assert_eq!(world.read("late").await.len(), 1);
 }

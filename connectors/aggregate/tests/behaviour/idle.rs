@@ -120,3 +120,25 @@ async fn a_topic_that_is_no_input_any_more_holds_nothing_open() {
     team.settle(&world).await;
     assert_eq!(world.finals().await, finals(&[(0, 2)]));
 }
+
+#[tokio::test]
+async fn a_merge_that_starts_over_hears_again_who_is_idle() {
+    let world = world(2).await;
+    let mut team = Team::start(&world, 2).await;
+    world.produce_at(0, &[1]).await;
+    team.settle(&world).await;
+    wait(&mut team, &world).await;
+    // The task that has the quiet partition stays; the other one starts over.
+    let quiet = |team: &Team, at: usize| team.members[at].assigned.iter().any(|one| one.to_string() == "orders-1");
+    let at = usize::from(quiet(&team, 0));
+    team.restart(&world, at).await;
+    world.produce_at(0, &[50 * HOUR]).await;
+    for _ in 0..4 {
+        team.settle(&world).await;
+        tokio::time::sleep(IDLE / 2).await;
+        // Traffic goes on, so that this partition is never idle.
+        world.produce_at(0, &[50 * HOUR]).await;
+    }
+    team.settle(&world).await;
+    assert_eq!(world.finals().await, finals(&[(0, 1)]));
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_api::batch::raw::RawRecords;
 use millrace_api::batch::{Row, headers};
 use millrace_api::config::Props;
-use millrace_api::connector::{ConnectorPlugin as _, Report, SinkContext, SinkTask, Task};
+use millrace_api::connector::{ConnectorPlugin as _, Report, Services, SinkContext, SinkTask, Task};
 use millrace_api::converter::{Converter, ConverterUse};
 use millrace_api::log::{Consumer, ConsumerOptions, Event, Offsets, Subscription, TopicPartition};
 use millrace_api::{ErrorKind, RecordBatch, Result, Writer};
@@ -36,18 +36,30 @@ impl Member {
 
     /// `max_records`: most records in a batch.
     pub(crate) async fn start_with(world: &World, number: i32, max_records: usize) -> Self {
+        Self::start_as(world, world.services.clone(), number, max_records, &Props::new()).await
+    }
+
+    /// One in another worker, with a disk of its own.
+    pub(crate) async fn start_elsewhere(world: &World, number: i32) -> Self {
+        Self::start_as(world, world.other_worker(), number, 7, &Props::new()).await
+    }
+
+    /// One that loses its partitions when it is away for `max_poll` milliseconds.
+    pub(crate) async fn start_away(world: &World, number: i32, max_poll: &str) -> Self {
+        let overrides = [("max.poll.interval.ms".to_owned(), max_poll.to_owned())].into_iter().collect();
+        Self::start_as(world, world.services.clone(), number, 7, &overrides).await
+    }
+
+    async fn start_as(world: &World, services: Services, number: i32, max_records: usize, overrides: &Props) -> Self {
         let mut props = world.props.clone();
         let topics = format!("{},{REPARTITION}", props["topics"]);
         let subscription = Subscription::Topics(topics.split(',').map(str::to_owned).collect());
         props.insert("topics".to_owned(), topics);
         let mut options = ConsumerOptions::new("member", "connect-hourly", subscription);
         options.max_records = max_records;
-        let context = SinkContext {
-            connector: "hourly".into(),
-            task: number,
-            group: "connect-hourly".to_owned(),
-            services: world.services.clone(),
-        };
+        options.overrides.clone_from(overrides);
+        let context =
+            SinkContext { connector: "hourly".into(), task: number, group: "connect-hourly".to_owned(), services };
         let Task::Sink(mut task) = AggregatePlugin.task() else { panic!("a sink") };
         task.start(context, &props).await.expect("started");
         let plain: Props = [("schemas.enable".to_owned(), "false".to_owned())].into_iter().collect();

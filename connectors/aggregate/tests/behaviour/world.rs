@@ -1,21 +1,23 @@
 //! The embedded log with an aggregate's topics, and records in and out of it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
+use millrace_api::Result;
 use millrace_api::batch::raw::{RawBatch, RawRecord};
 use millrace_api::config::Props;
 use millrace_api::connector::{ConnectorPlugin as _, Services};
 use millrace_api::log::{
     ConsumerOptions, Event, Log, ProducerOptions, StateStores, Subscription, TopicPartition, TopicSpec,
 };
+use millrace_api::transform::{Chain, ComponentPlugin, Components, NoChain, Windowed};
 use millrace_connector_aggregate::AggregatePlugin;
 use millrace_local::{LocalLog, LocalOptions, LocalStateStores};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::counter::components;
+use crate::counter::Counter;
 use crate::faults::{Faults, FaultyLog, FaultyStores};
 
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -43,7 +45,7 @@ impl World {
     pub(crate) async fn new(partitions: i32, more: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let faults = Arc::default();
-        let services = open(dir.path().into(), &faults);
+        let services = open(dir.path(), &faults);
         let base = [
             ("name", "hourly"),
             ("topics", "orders"),
@@ -65,8 +67,14 @@ impl World {
         world
     }
 
-    pub(crate) async fn start_connector(&self) -> millrace_api::Result<()> {
+    pub(crate) async fn start_connector(&self) -> Result<()> {
         AggregatePlugin.connector().start(self.services.clone(), &self.props).await
+    }
+
+    /// The same log, and other tables.
+    pub(crate) fn other_worker(&self) -> Services {
+        let stores = LocalStateStores::open(self.dir.path().join("other"), &LocalOptions::default());
+        Services { stores: Arc::new(stores.expect("state tables")), ..self.services.clone() }
     }
 
     /// Closes log and tables and opens them again; with `forget`, without the tables. No member may be left.
@@ -76,7 +84,7 @@ impl World {
         if forget {
             std::fs::remove_dir_all(dir.path().join("state")).expect("removed");
         }
-        let services = open(dir.path().into(), &faults);
+        let services = open(dir.path(), &faults);
         Self { dir, services, faults, props, partitions }
     }
 
@@ -165,14 +173,31 @@ fn size(props: &Props) -> i64 {
     props["window.size.ms"].parse().expect("a number")
 }
 
-fn open(dir: PathBuf, faults: &Arc<Faults>) -> Services {
+fn open(dir: &Path, faults: &Arc<Faults>) -> Services {
     let options = LocalOptions::default();
-    let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(&dir, &options).expect("state tables"));
+    let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(dir, &options).expect("state tables"));
     let log: Arc<dyn Log> = Arc::new(LocalLog::open(dir.join("log"), options).expect("a log"));
     Services {
         log: Arc::new(FaultyLog { inner: log, faults: Arc::clone(faults) }),
-        components: components(),
+        components: Arc::new(Counters),
         stores: Arc::new(FaultyStores { inner: stores, faults: Arc::clone(faults) }),
         cancel: CancellationToken::new(),
+    }
+}
+
+/// Offers the counter under every name.
+struct Counters;
+
+impl Components for Counters {
+    fn plugins(&self) -> Vec<ComponentPlugin> {
+        Vec::new()
+    }
+
+    fn chain(&self, _connector: &Props) -> Result<Box<dyn Chain>> {
+        Ok(Box::new(NoChain))
+    }
+
+    fn windowed(&self, _class: &str, _props: &Props) -> Result<Box<dyn Windowed>> {
+        Ok(Box::new(Counter))
     }
 }
