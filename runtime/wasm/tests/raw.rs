@@ -224,7 +224,7 @@ fn a_flood_of_handles_is_stopped() {
           (drop (call $stdout))
           (local.set $n (i32.add (local.get $n) (i32.const 1)))
           (br_if $again (i32.lt_u (local.get $n) (i32.const 2000))))";
-    fails(&Raw { apply, imports, ..Raw::default() }, "too many");
+    fails(&Raw { apply, imports, ..Raw::default() }, "handle limit");
     let few: &str = "(drop (call $stdout)) (drop (call $stdout))";
     let kept = Raw { imports, apply: few, ..Raw::answering(&delta([1, 0, 0, 0, 0, 0, 1])) };
     let mut batch = texts(&["a"]);
