@@ -196,7 +196,8 @@ impl<'a> Value<'a> {
         while !rest.is_empty() {
             let (name, after) = Self::split(rest)?;
             let (value, next) = Self::split(after)?;
-            if name.bytes.len() == key.len() + 5 && name.tag() == Tag::String && same(&name.bytes[5..], key.as_bytes()) {
+            if name.bytes.len() == key.len() + 5 && name.tag() == Tag::String && same(&name.bytes[5..], key.as_bytes())
+            {
                 return Some(value);
             }
             rest = next;
