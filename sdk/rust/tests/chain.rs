@@ -1,5 +1,7 @@
 //! Chains of stages on the host. Expected values are worked out by hand.
 
+#![allow(clippy::expect_used, reason = "tests may")]
+
 use millrace_sdk::api::batch::{NO_PARTITION, RecordBatch, Row};
 use millrace_sdk::api::schema::Kind;
 use millrace_sdk::prelude::*;
