@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// How long offsets of a group are waited for that a transaction is about to commit.
 const PENDING_OFFSETS: Duration = Duration::from_secs(5);
 
-/// A client for administrative requests, all of which run on blocking threads.
+/// A client for administrative requests, each of which runs on a thread of its own.
 pub(crate) struct Admin {
     native: Arc<BaseProducer<Quiet>>,
     _serving: Serving,
@@ -176,7 +176,10 @@ impl Admin {
         call: impl FnOnce(&Client<Quiet>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let native = Arc::clone(&self.native);
-        tokio::task::spawn_blocking(move || call(native.client())).await.map_err(error::unanswered)?
+        // Some make several requests, each with its own deadline.
+        client::call(CONTROL_TIMEOUT * 4, move || call(native.client()))
+            .await?
+            .unwrap_or_else(|| Err(error::unanswered("manage topics and groups")))
     }
 }
 

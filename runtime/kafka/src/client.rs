@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace_api::config::Props;
-use millrace_api::error::Result;
+use millrace_api::error::{Error, Result};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
+use tokio::sync::oneshot;
 
 use crate::allow::{Role, Settings, translate};
+use crate::error;
 
 /// Kafka client settings of a worker by their Kafka names, prefixes (`producer.`, `consumer.`, `admin.`) already taken off.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +90,25 @@ pub(crate) fn log_error(error: &KafkaError, reason: &str) {
     tracing::warn!(target: "librdkafka", %error, "{reason}");
 }
 
+/// Makes a blocking call on a thread of its own; `None` when it does not come back in time. Not on one of the runtime's blocking
+/// threads: a runtime that shuts down waits for those, and librdkafka does not always keep its deadlines.
+pub(crate) async fn call<T: Send + 'static>(
+    deadline: Duration,
+    native: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>> {
+    let (reply, answer) = oneshot::channel();
+    let spawned = std::thread::Builder::new().name("kafka-call".to_owned()).spawn(move || {
+        let _ = reply.send(native());
+    });
+    spawned.map_err(error::thread)?;
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(answer) => {
+            answer.map(Some).map_err(|_| Error::internal("a call to the Kafka client ended without an answer"))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
 /// Serves a client's events on a thread until the returned guard is dropped. The thread holds a share of the client, so that the
 /// client is destroyed there and not on a thread that must not wait.
 pub(crate) fn serve<T: Send + Sync + 'static>(
@@ -102,7 +123,7 @@ pub(crate) fn serve<T: Send + Sync + 'static>(
             serve(&client, Duration::from_millis(100));
         }
     });
-    spawned.map_err(crate::error::thread)?;
+    spawned.map_err(error::thread)?;
     Ok(Serving(stop))
 }
 

@@ -129,10 +129,9 @@ pub(crate) fn thread(error: io::Error) -> Error {
     Error::external("the operating system refused to start a thread for a Kafka client").because(error)
 }
 
-/// A blocking call that ended without an answer: the runtime is shutting down, or the call panicked.
-pub(crate) fn unanswered(error: tokio::task::JoinError) -> Error {
-    let kind = if error.is_cancelled() { ErrorKind::Cancelled } else { ErrorKind::Internal };
-    Error::new(kind, "a call to the Kafka client ended without an answer").because(error)
+/// A call that did not come back in time.
+pub(crate) fn unanswered(what: &str) -> Error {
+    Error::new(ErrorKind::Timeout, format!("Kafka did not answer a request to {what} in time"))
 }
 
 #[cfg(test)]

@@ -41,6 +41,9 @@ pub(crate) fn check(worker: &ClientProps) -> Result<()> {
 }
 
 /// Derives everything from the options.
+///
+/// Partitions are shared out by the cooperative sticky assignor: a rebalance takes away only what others get. It is among the two
+/// that Kafka Connect's consumers offer by default, so both can be members of one group.
 pub(super) fn plan(bootstrap: &str, worker: &ClientProps, options: &ConsumerOptions) -> Result<Plan> {
     // A third of the budget is librdkafka's queue and a third is batches that wait for the task: when the one is emptied into the
     // other at once, librdkafka fills up again.

@@ -13,12 +13,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_api::batch::raw::RawRecords;
 use millrace_api::error::{Error, Result};
-use millrace_api::log::{Consumer, ConsumerOptions, Event, GroupMetadata, Offsets, Subscription, TopicPartition};
+use millrace_api::log::{
+    CONTROL_TIMEOUT, Consumer, ConsumerOptions, Event, GroupMetadata, Offsets, Subscription, TopicPartition,
+};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::oneshot;
 
-use crate::client::ClientProps;
+use crate::client::{self, ClientProps};
 use crate::ffi::queue::QueueConsumer;
 use crate::{error, list};
 
@@ -103,9 +105,11 @@ impl Consumer for KafkaConsumer {
         let list = list::offsets(offsets.iter().map(|(partition, offset)| (partition, *offset)))?;
         let native = Arc::clone(&self.native);
         let commit = move || native.base().map_or(Ok(()), |base| base.commit(&list, CommitMode::Sync));
-        match tokio::task::spawn_blocking(commit).await.map_err(error::unanswered)? {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
-            Err(failure) => Err(error::of_kafka(&failure, "commit positions")),
+        let what = "commit positions";
+        match client::call(CONTROL_TIMEOUT * 2, commit).await? {
+            Some(Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset))) => Ok(()),
+            Some(Err(failure)) => Err(error::of_kafka(&failure, what)),
+            None => Err(error::unanswered(what)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Administrative requests. Each is sent and waited for by [`request`]; they block and belong on a blocking thread.
+//! Administrative requests. Each is sent and waited for by [`request`]; they block.
 
 use std::ffi::{CString, c_char};
 use std::ptr::{NonNull, null};

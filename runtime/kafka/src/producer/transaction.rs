@@ -1,4 +1,4 @@
-//! Transactions. librdkafka's calls block, so they run on blocking threads; they go on when the caller stops waiting.
+//! Transactions. librdkafka's calls block, so they run on other threads; they go on when the caller stops waiting.
 //!
 //! One of them may never come back: when the coordinator of a group goes away while offsets are added to a transaction, librdkafka
 //! (2.12, issues 5456 and 5511) can wait for some connection to open or close, without regard to deadlines. The producer is then
@@ -18,7 +18,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use super::KafkaProducer;
 use super::session::{Reports, Session};
 use crate::consumer::Member;
-use crate::{error, list};
+use crate::{client, error, list};
 
 /// How long adding offsets may take. Finding a group's new coordinator takes seconds.
 const OFFSETS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,18 +115,13 @@ impl KafkaProducer {
     }
 }
 
-/// Calls librdkafka on a blocking thread; `None` when it does not keep the deadline that it was given.
 async fn call(
     session: &Arc<Session>,
     deadline: Duration,
     native: impl FnOnce(&BaseProducer<Reports>) -> KafkaResult<()> + Send + 'static,
 ) -> Result<Option<KafkaResult<()>>> {
     let session = Arc::clone(session);
-    let answer = tokio::task::spawn_blocking(move || native(session.base()));
-    match tokio::time::timeout(deadline + GRACE, answer).await {
-        Ok(answer) => answer.map(Some).map_err(error::unanswered),
-        Err(_) => Ok(None),
-    }
+    client::call(deadline + GRACE, move || native(session.base())).await
 }
 
 fn failed(session: &Session, failure: &KafkaError, what: &str, is_commit: bool) -> Error {
