@@ -204,39 +204,61 @@ pub struct Appended {
 }
 
 /// A producer. Sends of one producer to one partition keep their order.
+///
+/// # Transactions
+/// A transaction is begun, filled ([`Producer::send`], [`Producer::send_offsets`]), and ended by a commit or an abort. Every log
+/// guarantees this about errors, and callers go by it instead of by guesses:
+///
+/// - `begin` failed: nothing is open. After a retriable error it may be called again.
+/// - `send` or `send_offsets` failed, as a whole or for a single record: the transaction can only be aborted. What is sent or
+///   committed after that is refused or undefined.
+/// - `commit` failed with `Retriable` or `Timeout`: it is **not known** whether the transaction is committed. Ask again, as often as
+///   it takes: asking again commits nothing twice. Nothing else may be called in between.
+/// - `commit` failed with another kind, and was not asked before: abort. When the abort is `Ok`, nothing of the transaction is or
+///   will be visible, and the same records may be sent in another.
+/// - `commit` failed with another kind after an unclear answer, or an abort failed with a kind that is not retriable: the outcome is
+///   **not known** and this producer cannot find it out.
+///
+/// When the outcome is not known the producer must be given up. Opening another with the same transactional id settles it: that
+/// completes a commit that is under way, aborts what is open, and returns when either is done. What was committed is read after
+/// that, never before. Dropping the future of a call does not undo the call; its outcome is not known either.
 #[async_trait]
 pub trait Producer: Send + Sync {
     /// Appends records and returns, in their order, where each went, once all replicas have them. A record without a
     /// partition goes where Kafka's default partitioner (murmur2 of the key) puts it.
     ///
     /// # Errors
-    /// The outer error: nothing can be sent any more (fenced, closed). The inner ones: that record was refused, with
-    /// [`crate::ErrorKind::Data`] when it can never be accepted.
+    /// The outer error: nothing can be sent any more (fenced, closed, a transaction that must be aborted). The inner ones: that
+    /// record was refused, with [`crate::ErrorKind::Data`] when it can never be accepted. After a retriable one it may have been
+    /// appended all the same, and later records of the same send have been.
     async fn send(&self, records: &dyn RawRecords) -> Result<Vec<Result<Appended>>>;
 
     /// Begins a transaction.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Fenced`] when a newer producer has the transactional id.
+    /// [`crate::ErrorKind::Fenced`] when a newer producer has the transactional id, [`crate::ErrorKind::Retriable`] or
+    /// [`crate::ErrorKind::Timeout`] when it may be called again.
     async fn begin(&self) -> Result<()>;
 
     /// Makes consumer positions part of the transaction.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Fenced`] when producer or group member were replaced.
+    /// [`crate::ErrorKind::Fenced`] when producer or group member were replaced. The transaction must be aborted, whatever the kind.
     async fn send_offsets(&self, group: &GroupMetadata, offsets: &Offsets) -> Result<()>;
 
-    /// Commits: all of the transaction becomes visible and durable at once. After an error of kind `Retriable` or `Timeout` it
-    /// may be called again.
+    /// Commits: all of the transaction becomes visible and durable at once.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Fenced`], or why the transaction must be aborted.
+    /// [`crate::ErrorKind::Retriable`], [`crate::ErrorKind::Timeout`]: the outcome is not known; call it again until it is.
+    /// Others, [`crate::ErrorKind::Fenced`] among them: see [`Producer`].
     async fn commit(&self) -> Result<()>;
 
-    /// Aborts: nothing of the transaction is ever visible to a read-committed consumer.
+    /// Aborts: nothing of the transaction is ever visible to a read-committed consumer. `Ok` is a guarantee, also after a commit
+    /// that failed for good.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Fenced`].
+    /// [`crate::ErrorKind::Retriable`], [`crate::ErrorKind::Timeout`]: call it again. [`crate::ErrorKind::Fenced`]: a newer
+    /// producer has settled it. Others, also when nothing is open: it is not known how the transaction ended.
     async fn abort(&self) -> Result<()>;
 }
 
@@ -342,6 +364,20 @@ pub trait StateTable: Send + Sync {
     /// # Errors
     /// As [`StateTable::get`].
     fn clear(&self) -> Result<()>;
+}
+
+/// What is wrong with a name for a topic, by Kafka's rule (`[a-zA-Z0-9._-]{1,249}`, but not `.` or `..`); `None` when it is legal.
+/// Records are read and written under legal names only. Those on their way to a sink may carry any, as in Kafka Connect.
+#[must_use]
+pub fn topic_name_fault(name: &str) -> Option<&'static str> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match name {
+        "" => Some("it is empty"),
+        "." | ".." => Some("it must not be . or .."),
+        _ if name.len() > 249 => Some("it is longer than 249 characters"),
+        _ if !name.bytes().all(legal) => Some("it may only contain ASCII letters, digits, '.', '_' and '-'"),
+        _ => None,
+    }
 }
 
 /// How long control calls to a log may take before they fail with [`crate::ErrorKind::Timeout`].

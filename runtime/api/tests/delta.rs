@@ -352,14 +352,36 @@ fn dictionaries_that_only_take_time_are_refused() {
     }
 }
 
+fn routed(name: &str) -> (RecordBatch, millrace_api::Result<()>) {
+    let (mut batch, _) = split(&[], 0, |_| Slice::NULL);
+    let mut delta = DeltaWriter::new(&batch);
+    let topic = delta.topic(&batch, name);
+    delta.change(&[(mask::TOPIC, Row { topic, ..Row::EMPTY })]);
+    let mut applier = Applier::new(&batch);
+    let outcome = applier.chunk(&mut batch, &[0], &delta.finish());
+    let _ = applier.finish(&mut batch);
+    (batch, outcome)
+}
+
 #[test]
-fn an_illegal_topic_is_refused_and_named_as_such() {
-    for name in ["", ".", "..", "a b", "a/b", "\u{e9}", &"x".repeat(250)] {
-        let (mut batch, _) = split(&[], 0, |_| Slice::NULL);
-        let mut delta = DeltaWriter::new(&batch);
-        let topic = delta.topic(&batch, name);
-        delta.change(&[(mask::TOPIC, Row { topic, ..Row::EMPTY })]);
-        let error = Applier::new(&batch).chunk(&mut batch, &[0], &delta.finish()).unwrap_err();
-        assert!(error.message().contains("illegal topic name"), "{name}: {}", error.message());
+fn a_record_may_be_routed_to_any_name_of_bounded_length() {
+    for name in ["", ".", "..", "a b", "../../a", "\u{e9}", "a\0b", &"x".repeat(250), &"x".repeat(32_767)] {
+        let (batch, outcome) = routed(name);
+        assert!(outcome.is_ok(), "{name}");
+        assert_eq!(batch.get(0).unwrap().topic(), name);
+    }
+    let (_, outcome) = routed(&"x".repeat(32_768));
+    let error = outcome.unwrap_err();
+    assert!(error.message().contains("more than 32767 bytes"), "{}", error.message());
+}
+
+#[test]
+fn names_of_topics_are_legal_by_kafkas_rule() {
+    use millrace_api::log::topic_name_fault;
+    for legal in ["a", "A-Z_0.9", "...", &"x".repeat(249)] {
+        assert_eq!(topic_name_fault(legal), None, "{legal}");
+    }
+    for illegal in ["", ".", "..", "a b", "a/b", "\u{e9}", "a\0b", &"x".repeat(250)] {
+        assert!(topic_name_fault(illegal).is_some(), "{illegal}");
     }
 }

@@ -78,6 +78,13 @@ pub struct WorkerConfig {
     /// Host name and port that other programs reach this worker under; by default the address of the listener.
     #[config(name = "rest.advertised.host.name", importance = "low")]
     pub advertised_host: Option<String>,
+
+    /// Whether the REST API shows topics and their records, and appends records, under `/millrace/topics`. Whoever reaches the API
+    /// can then read and write every topic, except that the configuration topic is not shown and the worker's own topics take no
+    /// records. By default true with the embedded log, which `millrace topics` looks into by this way while the worker runs, and
+    /// false with Kafka, which has access rules of its own.
+    #[config(name = "topics.rest.enable", importance = "low")]
+    pub topics_rest_enable: Option<bool>,
 }
 
 /// Topics that the worker makes sure of before it starts connectors: `topics.<name>.partitions`, `topics.<name>.replication.factor`
@@ -88,7 +95,7 @@ pub struct WorkerConfig {
 pub fn declared_topics(props: &Props) -> millrace_api::Result<Vec<millrace_api::log::TopicSpec>> {
     let mut specs: Vec<millrace_api::log::TopicSpec> = Vec::new();
     for (key, value) in props {
-        let Some(rest) = key.strip_prefix("topics.") else { continue };
+        let Some(rest) = key.strip_prefix("topics.").filter(|rest| *rest != "rest.enable") else { continue };
         let (name, setting) = split_setting(rest).ok_or_else(|| {
             millrace_api::Error::config(format!(
                 "Invalid key {key}: expected topics.<name>.partitions, topics.<name>.replication.factor or topics.<name>.config.<setting>"
@@ -140,5 +147,17 @@ mod tests {
         assert_eq!(specs[0].config.get("cleanup.policy").map(String::as_str), Some("compact"));
         let wrong: Props = [("topics.x.y".to_owned(), "1".to_owned())].into_iter().collect();
         assert!(declared_topics(&wrong).expect_err("wrong").message().contains("topics.x.y"));
+    }
+
+    #[test]
+    fn the_setting_of_the_topics_resource_declares_no_topic() {
+        let pairs = [("topics.rest.enable", "false"), ("topics.rest.partitions", "2")];
+        let props: Props = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let specs = declared_topics(&props).expect("valid");
+        assert_eq!((specs.len(), specs[0].name.as_str(), specs[0].partitions), (1, "rest", Some(2)));
+        let config = <WorkerConfig as millrace_api::config::Config>::parse(&props).expect("valid");
+        assert_eq!(config.topics_rest_enable, Some(false));
+        let config = <WorkerConfig as millrace_api::config::Config>::parse(&Props::new()).expect("valid");
+        assert_eq!(config.topics_rest_enable, None);
     }
 }

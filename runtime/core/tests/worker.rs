@@ -4,6 +4,11 @@
 
 mod support;
 
+#[path = "worker/group.rs"]
+mod group;
+#[path = "worker/source.rs"]
+mod source;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 mod dlq;
 mod oplog;
+mod retry;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use millrace_api::{Error, Result};
 
 pub use dlq::DeadLetterQueue;
 pub use oplog::{OperationLog, Outcome};
+pub use retry::{Retry, RetryPolicy};
 
 use crate::config::ConnectorConfig;
 use crate::task::TaskId;
@@ -58,9 +60,10 @@ pub struct Failure {
     pub error: Error,
 }
 
-/// `errors.tolerance` and `errors.log.*` of a connector.
+/// `errors.*` of a connector, but for its dead letter queue (`RetryWithToleranceOperator`).
 #[derive(Debug, Clone)]
 pub struct Tolerance {
+    retry: RetryPolicy,
     all: bool,
     log: bool,
     log_messages: bool,
@@ -72,11 +75,18 @@ impl Tolerance {
     #[must_use]
     pub fn new(config: &ConnectorConfig, id: TaskId) -> Self {
         Self {
+            retry: RetryPolicy::new(config),
             all: config.errors_tolerance == "all",
             log: config.errors_log_enable,
             log_messages: config.errors_log_include_messages,
             id,
         }
+    }
+
+    /// How long operations that may succeed later are tried again.
+    #[must_use]
+    pub fn retry(&self) -> RetryPolicy {
+        self.retry
     }
 
     /// Logs a failure and decides: `Ok` when the task goes on without the record.

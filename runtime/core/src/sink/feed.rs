@@ -7,7 +7,7 @@ use std::time::Instant;
 use millrace_api::batch::raw::RawRecords;
 use millrace_api::log::{Consumer, Event, Offsets, TopicPartition};
 use millrace_api::transform::Chain;
-use millrace_api::{RecordBatch, Result};
+use millrace_api::{Error, RecordBatch, Result};
 use tokio::task::JoinHandle;
 
 use crate::convert::Converters;
@@ -66,7 +66,7 @@ impl Feed {
             }
         }
         let Some(preparing) = &mut self.preparing else {
-            return Err(millrace_api::Error::internal("the stages of a sink task are gone after a failure"));
+            return Err(Error::internal("the stages of a sink task are gone after a failure"));
         };
         let (stages, prepared) = preparing.await.map_err(panicked("converting or transforming a batch panicked"))?;
         self.preparing = None;
@@ -76,7 +76,7 @@ impl Feed {
 
     fn prepare(&mut self, raw: Box<dyn RawRecords>) -> Result<()> {
         let Some(mut stages) = self.stages.take() else {
-            return Err(millrace_api::Error::internal("the stages of a sink task are gone after a panic"));
+            return Err(Error::internal("the stages of a sink task are gone after a panic"));
         };
         self.preparing = Some(tokio::task::spawn_blocking(move || {
             let prepared = stages.prepare(raw);
@@ -93,6 +93,7 @@ impl Stages {
         let mut failures = Vec::new();
         self.converters.decode(&*raw, &self.internal_topics, &mut batch, &mut failures);
         let report = self.chain.apply(&mut batch)?;
+        refuse_internal(&self.internal_topics, &mut batch, &mut failures);
         copy_internal(&*raw, &self.internal_topics, &mut batch)?;
         failures.extend(report.failed.into_iter().map(|(failed, class)| Failure {
             origin: failed.row.origin,
@@ -105,6 +106,24 @@ impl Stages {
         let dropped = dropped_whole(report.dropped, &batch);
         Ok(Prepared { raw, batch, failures, dropped, positions })
     }
+}
+
+/// Takes out the records that a transformation routed to an internal topic: a connector trusts what it finds there to be its own.
+fn refuse_internal(internal: &[String], batch: &mut RecordBatch, failures: &mut Vec<Failure>) {
+    let is_internal = |topic: &str| internal.iter().any(|name| name == topic);
+    if !batch.topics().iter().any(|topic| is_internal(topic)) {
+        return;
+    }
+    let topics = batch.topics().to_vec();
+    batch.retain(|row| {
+        let Some(topic) = topics.get(row.topic as usize).filter(|topic| is_internal(topic)) else { return true };
+        let error =
+            Error::data("a transformation routed the record to a topic that is the connector's own; use another name")
+                .with("topic", topic);
+        let class = Arc::from("org.apache.kafka.connect.runtime.TransformationChain");
+        failures.push(Failure { origin: row.origin, stage: Stage::Transformation, class, error });
+        false
+    });
 }
 
 /// Appends the records of internal topics as they are. They come after the others; within a partition nothing moves.
@@ -154,4 +173,33 @@ fn positions(raw: &dyn RawRecords) -> Offsets {
         positions.insert(TopicPartition { topic, partition }, next);
     }
     positions
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_api::batch::Row;
+    use millrace_api::batch::raw::{RawBatch, RawRecord};
+
+    use super::*;
+
+    #[test]
+    fn a_record_routed_to_an_internal_topic_fails_and_the_connectors_own_come_through() {
+        let internal = ["sums-repartition".to_owned()];
+        let mut raw = RawBatch::new();
+        for topic in ["orders", "orders", "sums-repartition"] {
+            raw.push(&RawRecord::new(topic, None, Some(b"x"))).unwrap();
+        }
+        let mut batch = RecordBatch::new();
+        for (origin, topic) in [(0, "sums-repartition"), (1, "../orders")] {
+            let topic = batch.intern_topic(topic);
+            batch.push(Row { topic, origin, ..Row::EMPTY });
+        }
+        let mut failures = Vec::new();
+        refuse_internal(&internal, &mut batch, &mut failures);
+        copy_internal(&raw, &internal, &mut batch).unwrap();
+        let left: Vec<_> = batch.iter().map(|record| (record.topic(), record.row().origin)).collect();
+        assert_eq!(left, [("../orders", 1), ("sums-repartition", 2)]);
+        assert_eq!(failures.iter().map(|f| (f.origin, f.stage)).collect::<Vec<_>>(), [(0, Stage::Transformation)]);
+        assert!(failures[0].error.to_string().contains("sums-repartition"), "{}", failures[0].error);
+    }
 }

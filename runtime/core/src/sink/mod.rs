@@ -6,6 +6,8 @@
 
 mod deliver;
 mod feed;
+mod group;
 mod run;
 
+pub use group::{consumer_group, consumer_overrides};
 pub use run::SinkRun;

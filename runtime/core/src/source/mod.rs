@@ -5,7 +5,9 @@
 
 mod prepare;
 mod run;
+mod send;
 mod topics;
+mod transaction;
 
 pub use run::SourceRun;
 pub use topics::TopicCreation;

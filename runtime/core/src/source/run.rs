@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_api::batch::raw::{RawBatch, RawRecords};
 use millrace_api::config::Props;
 use millrace_api::connector::{SourceBatch, SourceContext, SourceTask};
 use millrace_api::log::Producer;
@@ -13,11 +12,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::prepare::{Prepared, Stages};
+use super::send::Sender;
 use super::topics::TopicCreation;
-use crate::errors::{Failure, Stage, Tolerance};
+use crate::errors::Tolerance;
 use crate::herder::State;
 use crate::metrics::TaskMetrics;
-use crate::offsets::{OffsetWriter, position_records};
+use crate::offsets::OffsetWriter;
 use crate::task::{Backoff, StateListener, TaskId, Wanted, panicked};
 
 /// Everything a source task is made of. [`SourceRun::run`] consumes it.
@@ -56,6 +56,7 @@ pub struct SourceRun {
 
 /// What a send leaves to be told.
 struct Sent {
+    sender: Sender,
     prepared: Prepared,
     outcome: Result<()>,
 }
@@ -67,19 +68,27 @@ impl SourceRun {
     /// Why the task failed.
     pub async fn run(self) -> Result<()> {
         let Self { task, props, context, wanted, drain_deadline, .. } = self;
+        let sender = Sender {
+            id: self.id.clone(),
+            producer: self.producer,
+            log: Arc::clone(&context.services.log),
+            topics: self.topics,
+            offsets_topic: self.offsets.topic().to_owned(),
+            exactly_once: context.exactly_once,
+            tolerance: self.tolerance.clone(),
+            metrics: self.metrics.clone(),
+        };
         let mut pump = Pump {
             id: self.id,
             task,
             stages: Some(Stages { converters: self.converters, chain: self.chain }),
             preparing: None,
             ready: None,
+            sender: Some(sender),
             sending: None,
             unflushed: Vec::new(),
             exactly_once: context.exactly_once,
-            log: Arc::clone(&context.services.log),
-            producer: self.producer,
             offsets: self.offsets,
-            topics: self.topics,
             tolerance: self.tolerance,
             metrics: self.metrics,
             wanted,
@@ -113,14 +122,13 @@ struct Pump {
     stages: Option<Stages>,
     preparing: Option<JoinHandle<(Stages, Result<Prepared>)>>,
     ready: Option<Prepared>,
+    /// At home when nothing is on its way.
+    sender: Option<Sender>,
     sending: Option<JoinHandle<Sent>>,
     /// Tokens of batches whose records are durable but whose offsets are not yet.
     unflushed: Vec<u64>,
     exactly_once: bool,
-    log: Arc<dyn millrace_api::log::Log>,
-    producer: Arc<dyn Producer>,
     offsets: OffsetWriter,
-    topics: TopicCreation,
     tolerance: Tolerance,
     metrics: TaskMetrics,
     wanted: watch::Receiver<Wanted>,
@@ -150,7 +158,7 @@ impl Pump {
             if wanted == Wanted::Stopped {
                 return Ok(());
             }
-            self.send_ready().await?;
+            self.send_ready()?;
             let may_poll = wanted == Wanted::Running && self.preparing.is_none() && self.ready.is_none();
             tokio::select! {
                 polled = self.task.poll(), if may_poll => match polled {
@@ -214,41 +222,29 @@ impl Pump {
     }
 
     /// Sends what is ready, when nothing else is on its way: batches reach the log in the order they were polled.
-    async fn send_ready(&mut self) -> Result<()> {
+    fn send_ready(&mut self) -> Result<()> {
         if self.sending.is_some() {
             return Ok(());
         }
-        let Some(prepared) = self.ready.take() else { return Ok(()) };
-        self.topics.ensure(prepared.raw.topics().iter().map(|topic| &**topic), &*self.log).await?;
-        let (producer, exactly_once) = (Arc::clone(&self.producer), self.exactly_once);
-        let (offsets_topic, connector) = (self.offsets.topic().to_owned(), Arc::clone(&self.id.connector));
+        let Some(mut prepared) = self.ready.take() else { return Ok(()) };
+        let Some(mut sender) = self.sender.take() else {
+            return Err(Error::internal("the sender of a source task is gone after a panic"));
+        };
         let metrics = self.metrics.clone();
         self.sending = Some(tokio::spawn(async move {
             let started = std::time::Instant::now();
-            let outcome = if exactly_once {
-                send_in_transaction(&*producer, &prepared, &offsets_topic, &connector).await
-            } else {
-                send(&*producer, &prepared.raw).await
-            };
+            let outcome = sender.send(&mut prepared).await;
             TaskMetrics::observe(&metrics.batch_seconds, started.elapsed());
-            Sent { prepared, outcome }
+            Sent { sender, prepared, outcome }
         }));
         Ok(())
     }
 
     async fn sent(&mut self, sent: Result<Sent>) -> Result<()> {
-        let Sent { prepared, outcome } = sent?;
-        if let Err(error) = outcome {
-            let class = Arc::from("org.apache.kafka.clients.producer.KafkaProducer");
-            let failure = Failure { origin: 0, stage: Stage::KafkaProduce, class, error };
-            // A batch that could not be written is never skipped, whatever the tolerance: that would lose good records.
-            return Err(Error::new(failure.error.kind(), "records could not be written to the log")
-                .with("connector", &self.id.connector)
-                .with("task", self.id.task)
-                .with("stage", failure.stage.name())
-                .because(failure.error));
-        }
-        let failed = prepared.failures.len();
+        let Sent { sender, prepared, outcome } = sent?;
+        self.sender = Some(sender);
+        outcome?;
+        let failed = prepared.failed();
         self.metrics.records_failed.inc_by(failed as u64);
         self.metrics.records_dropped.inc_by(prepared.dropped as u64);
         self.metrics.records_out.inc_by(prepared.polled.saturating_sub(failed + prepared.dropped) as u64);
@@ -288,7 +284,7 @@ impl Pump {
                 let joined = joined(&mut self.preparing).await;
                 self.prepared(joined)?;
             }
-            self.send_ready().await?;
+            self.send_ready()?;
             if self.sending.is_none() {
                 return self.flush().await;
             }
@@ -298,38 +294,11 @@ impl Pump {
     }
 }
 
-async fn send(producer: &dyn Producer, raw: &RawBatch) -> Result<()> {
-    if raw.is_empty() {
-        return Ok(());
-    }
-    for result in producer.send(raw).await? {
-        result?;
-    }
-    Ok(())
-}
-
-/// Records and their offsets become visible together or not at all.
-async fn send_in_transaction(producer: &dyn Producer, prepared: &Prepared, topic: &str, connector: &str) -> Result<()> {
-    producer.begin().await?;
-    let offsets = position_records(topic, connector, &prepared.positions)?;
-    let sent = match send(producer, &prepared.raw).await {
-        Ok(()) => send(producer, &offsets).await,
-        failed => failed,
-    };
-    if let Err(error) = sent {
-        if let Err(abort) = producer.abort().await {
-            tracing::warn!(%abort, "a failed transaction could not be aborted; the next instance of the task does it");
-        }
-        return Err(error);
-    }
-    let mut backoff = Backoff::default();
-    loop {
-        match producer.commit().await {
-            Err(error) if error.is_retriable() => {
-                tracing::warn!(%error, "commit of a transaction is unclear, asking again");
-                backoff.wait().await;
-            }
-            done => return done,
+/// Nothing is sent for a task that is gone: the next one polls it again.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if let Some(sending) = &self.sending {
+            sending.abort();
         }
     }
 }

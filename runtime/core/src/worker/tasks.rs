@@ -15,7 +15,7 @@ use crate::convert::{Converters, strip_prefix};
 use crate::errors::{DeadLetterQueue, OperationLog, Tolerance};
 use crate::herder::{Event, State};
 use crate::offsets::{OffsetStore, OffsetWriter};
-use crate::sink::SinkRun;
+use crate::sink::{SinkRun, consumer_group, consumer_overrides};
 use crate::source::{SourceRun, TopicCreation};
 use crate::task::{Backoff, StateListener, TaskId, Wanted};
 
@@ -103,13 +103,12 @@ impl Worker {
     async fn build_sink(self: &Arc<Self>, start: &Start, task: Box<dyn SinkTask>, class: &str) -> Result<Box<SinkRun>> {
         let config = SinkConnectorConfig::parse(&start.connector)?;
         let log = &self.parts.log;
-        let overrides = strip_prefix(&start.connector, "consumer.override");
-        let group = overrides.get("group.id").cloned().unwrap_or_else(|| format!("connect-{}", start.id.connector));
+        let group = consumer_group(&start.id.connector, &start.connector, &self.parts.props);
         let mut options =
             ConsumerOptions::new(format!("connector-consumer-{}", start.id), &group, subscription(&start.config)?);
         options.max_records = self.parts.config.task_batch_records;
         options.buffer_bytes = self.parts.config.task_buffer_bytes;
-        options.overrides = overrides;
+        options.overrides = consumer_overrides(&start.connector, &group, self.parts.kafka);
         let cancel = CancellationToken::new();
         Ok(Box::new(SinkRun {
             id: start.id.clone(),

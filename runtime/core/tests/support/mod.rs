@@ -1,5 +1,7 @@
 //! A worker over the embedded log with connectors that do as a test says.
 
+pub mod faults;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,10 +11,13 @@ use async_trait::async_trait;
 use millrace_api::batch::raw::{RawBatch, RawRecord};
 use millrace_api::config::{Config as _, ConfigDef, Props};
 use millrace_api::connector::{
-    Connector, ConnectorPlugin, ConnectorType, PlainConnector, Report, SinkContext, SinkTask, SourceBatch,
+    Commit, Connector, ConnectorPlugin, ConnectorType, PlainConnector, Report, SinkContext, SinkTask, SourceBatch,
     SourceContext, SourcePosition, SourceTask, Task,
 };
-use millrace_api::log::{ConsumerOptions, Event, Log, ProducerOptions, Subscription, TopicPartition, TopicSpec};
+use millrace_api::log::{
+    ConsumerOptions, Event, GroupMetadata, Log, Offsets, Producer, ProducerOptions, Subscription, TopicPartition,
+    TopicSpec,
+};
 use millrace_api::transform::NoComponents;
 use millrace_api::{Error, RecordBatch, Result, Value};
 use millrace_core::herder::{Herder as _, StandaloneHerder, State};
@@ -27,15 +32,18 @@ pub struct Seen {
     pub values: Mutex<HashMap<String, Vec<i64>>>,
     pub puts: AtomicU32,
     pub committed: Mutex<Vec<u64>>,
+    /// Groups that sink tasks were told of.
+    pub groups: Mutex<Vec<String>>,
 }
 
 /// A sink that keeps the numbers it is given. `mode`: `ok`, `retry` (each batch fails once), `odd` (odd numbers fail their
-/// batch as data), `reject` (odd numbers are reported), `hang`, `panic`.
+/// batch as data), `reject` (odd numbers are reported), `hang`, `panic`, `transactional` (it commits positions itself).
 struct TestSink {
     seen: Arc<Seen>,
     mode: String,
     connector: String,
     failed_once: bool,
+    producer: Option<Box<dyn Producer>>,
 }
 
 #[async_trait]
@@ -43,7 +51,20 @@ impl SinkTask for TestSink {
     async fn start(&mut self, context: SinkContext, props: &Props) -> Result<()> {
         self.connector = context.connector.to_string();
         self.mode = props.get("mode").cloned().unwrap_or_else(|| "ok".to_owned());
+        self.seen.groups.lock().unwrap().push(context.group);
+        if self.mode == "transactional" {
+            let options = ProducerOptions { transactional_id: Some("sink".to_owned()), ..ProducerOptions::default() };
+            self.producer = Some(context.services.log.producer(options).await?);
+        }
         Ok(())
+    }
+
+    async fn pre_commit(&mut self, positions: &Offsets, group: &GroupMetadata) -> Result<Commit> {
+        let Some(producer) = &self.producer else { return Ok(Commit::Positions(positions.clone())) };
+        producer.begin().await?;
+        producer.send_offsets(group, positions).await?;
+        producer.commit().await?;
+        Ok(Commit::Done)
     }
 
     async fn put(&mut self, batch: &RecordBatch, report: &mut Report) -> Result<()> {
@@ -74,17 +95,19 @@ impl SinkTask for TestSink {
     }
 }
 
-/// A source of the numbers up to `count`, ten a batch, that goes on from its offset.
+/// A source of the numbers up to `count`, ten a batch, that goes on from its offset. Numbers that end in 3 go to `odd.topic`.
 struct TestSource {
     seen: Arc<Seen>,
     next: u64,
     count: u64,
+    odd_topic: Option<String>,
 }
 
 #[async_trait]
 impl SourceTask for TestSource {
     async fn start(&mut self, context: SourceContext, props: &Props) -> Result<()> {
         self.count = props.get("count").and_then(|n| n.parse().ok()).unwrap_or(100);
+        self.odd_topic = props.get("odd.topic").cloned();
         let offset = context.offsets.offset(&partition()).await?;
         self.next = offset.and_then(|offset| offset.get("n")?.as_u64()).unwrap_or(0);
         Ok(())
@@ -95,7 +118,6 @@ impl SourceTask for TestSource {
             std::future::pending::<()>().await;
         }
         let mut batch = SourceBatch { token: self.next, ..SourceBatch::default() };
-        let topic = batch.records.intern_topic("numbers");
         for _ in 0..10 {
             let (value, ()) = batch.records.append(|out| {
                 let mut writer = millrace_api::Writer::new(out);
@@ -105,6 +127,8 @@ impl SourceTask for TestSource {
                 writer.end(open, 1);
                 Ok(())
             })?;
+            let odd = self.odd_topic.as_deref().filter(|_| self.next % 10 == 3);
+            let topic = batch.records.intern_topic(odd.unwrap_or("numbers"));
             batch.records.push(millrace_api::batch::Row { topic, value, ..millrace_api::batch::Row::EMPTY });
             self.next += 1;
         }
@@ -160,8 +184,9 @@ impl ConnectorPlugin for TestPlugin {
                 mode: String::new(),
                 connector: String::new(),
                 failed_once: false,
+                producer: None,
             })),
-            ConnectorType::Source => Task::Source(Box::new(TestSource { seen, next: 0, count: 0 })),
+            ConnectorType::Source => Task::Source(Box::new(TestSource { seen, next: 0, count: 0, odd_topic: None })),
         }
     }
 }
@@ -180,6 +205,19 @@ impl Bench {
 
     /// With more worker properties.
     pub async fn open_with(dir: &std::path::Path, more: &[(&str, &str)]) -> Self {
+        Self::open_on(dir, more, |log| log).await
+    }
+
+    /// With a log that fails the producers of sources.
+    pub async fn open_faulty(dir: &std::path::Path, more: &[(&str, &str)], faults: Arc<faults::Faults>) -> Self {
+        Self::open_on(dir, more, |inner| Arc::new(faults::FaultyLog { inner, faults })).await
+    }
+
+    async fn open_on(
+        dir: &std::path::Path,
+        more: &[(&str, &str)],
+        wrap: impl FnOnce(Arc<dyn Log>) -> Arc<dyn Log>,
+    ) -> Self {
         let seen = Arc::new(Seen::default());
         let log = Arc::new(LocalLog::open(dir, LocalOptions::default()).expect("the embedded log"));
         let mut worker = props(&[
@@ -198,7 +236,7 @@ impl Bench {
             config: WorkerConfig::parse(&worker).expect("a worker configuration"),
             props: worker,
             plugins: Arc::new(plugins),
-            log: Arc::clone(&log) as Arc<dyn Log>,
+            log: wrap(Arc::clone(&log) as Arc<dyn Log>),
             stores: Arc::new(LocalStateStores::open(dir, &LocalOptions::default()).expect("state tables")),
             kafka: false,
         };
