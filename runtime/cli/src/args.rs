@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run a worker in one process from Kafka Connect's files.
     Standalone(Standalone),
-    /// Look at topics, or write to them.
+    /// Look at topics, or write to them, also while a worker runs.
     Topics(Topics),
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Standalone {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Topics {
-    /// Directory of the embedded log; no worker may be running on it.
+    /// Directory of the embedded log (`data.dir`). While a worker runs on it, that worker's REST API is asked.
     #[arg(long, global = true, default_value = "millrace-data")]
     pub(crate) data: PathBuf,
     /// Kafka instead of the embedded log.

@@ -8,6 +8,8 @@ mod properties;
 mod standalone;
 mod topics;
 mod worker;
+mod worker_file;
+mod worker_topics;
 
 use std::process::ExitCode;
 

@@ -14,14 +14,19 @@ use millrace_core::worker::WorkerParts;
 use millrace_core::worker_config::{WorkerConfig, declared_topics};
 use millrace_kafka::{ClientProps, KafkaLog};
 use millrace_local::{LocalLog, LocalOptions, LocalStateStores};
+use millrace_rest::topics::{LogTopics, TopicsOptions};
 use millrace_rest::{RestOptions, RestServer, serve};
 use millrace_wasm::{WasmComponents, WasmOptions};
+
+use crate::worker_file::WorkerFile;
 
 /// A running worker.
 pub(crate) struct Running {
     pub(crate) herder: Arc<StandaloneHerder>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) rest: RestServer,
+    /// Where `millrace topics` finds this worker; none with Kafka, which it asks itself.
+    file: Option<WorkerFile>,
 }
 
 /// Starts a standalone worker from its properties. The REST API answers before any connector starts.
@@ -43,14 +48,30 @@ pub(crate) async fn start(props: Props) -> Result<Running> {
     let worker_id =
         format!("{}:{}", config.advertised_host.clone().unwrap_or_else(|| listener.ip().to_string()), listener.port());
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
+    let topics = topics(&config, &props, &log);
+    let data = data.to_owned();
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
     let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
-    let rest = serve(
-        Arc::clone(&herder) as Arc<_>,
-        RestOptions { listeners: format!("http://{listener}"), ..RestOptions::default() },
-    )
-    .await?;
-    Ok(Running { herder, log, rest })
+    let instance = uuid::Uuid::new_v4().to_string();
+    let listeners = format!("http://{listener}");
+    let options = RestOptions { listeners, instance: instance.clone(), topics, ..RestOptions::default() };
+    let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
+    let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
+    Ok(Running { herder, log, rest, file })
+}
+
+/// What the REST API shows of the log, if anything.
+fn topics(config: &WorkerConfig, props: &Props, log: &Arc<dyn Log>) -> Option<TopicsOptions> {
+    if !config.topics_rest_enable.unwrap_or(config.bootstrap_servers.is_none()) {
+        return None;
+    }
+    let mut internal = vec![config.config_storage_topic.clone(), config.offset_storage_topic.clone()];
+    internal.extend(props.get("status.storage.topic").cloned());
+    Some(TopicsOptions {
+        access: Arc::new(LogTopics::new(Arc::clone(log))),
+        hidden: vec![config.config_storage_topic.clone()],
+        internal,
+    })
 }
 
 impl Running {
@@ -71,6 +92,7 @@ impl Running {
 
     /// Stops in an orderly way: no more requests, then tasks, then the log.
     pub(crate) async fn stop(self) {
+        drop(self.file);
         self.rest.shutdown().await;
         self.herder.shutdown().await;
     }

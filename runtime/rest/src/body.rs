@@ -19,14 +19,20 @@ impl FromRequest<Arc<Api>> for Entity {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+        Self::read(request, api, api.options.max_body_bytes).await
+    }
+}
+
+impl Entity {
+    /// The body of a request that may have `limit` bytes.
+    pub(crate) async fn read(request: Request, api: &Api, limit: usize) -> Result<Self, ApiError> {
         let typed = request.headers().contains_key(CONTENT_TYPE);
-        let body = read(request.into_body(), api).await?;
+        let body = read(request.into_body(), api, limit).await?;
         if typed || body.is_empty() { Ok(Self(body)) } else { Err(ApiError::http(StatusCode::UNSUPPORTED_MEDIA_TYPE)) }
     }
 }
 
-async fn read(body: Body, api: &Api) -> Result<Bytes, ApiError> {
-    let limit = api.options.max_body_bytes;
+async fn read(body: Body, api: &Api, limit: usize) -> Result<Bytes, ApiError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(too_large(limit));

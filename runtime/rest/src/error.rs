@@ -62,7 +62,7 @@ impl From<Error> for ApiError {
             ErrorKind::Config => Self::bad_request(error.message()),
             ErrorKind::Conflict => Self::new(StatusCode::CONFLICT, error.message()),
             _ => {
-                tracing::warn!(%error, "the herder failed");
+                tracing::warn!(%error, "a request failed");
                 Self::server(error.to_string())
             }
         }

@@ -3,6 +3,7 @@
 //! [`serve`] binds the `listeners` and answers until [`RestServer::shutdown`]. What a request goes through, in order: [`server`]
 //! (connections, limits, deadline), [`path`] (what may be a path at all), [`routes`] (which resource, which method, which media
 //! type), then the handlers ([`root`], [`connectors`], [`plugins`]). [`mask`] takes secrets out of every answer (invariant 6).
+//! What Kafka Connect does not have lies below `/millrace` ([`topics`]) and at `/metrics`.
 //!
 //! The oracle is a real worker: `tests/golden` holds its answers, and `tests/rest.rs` asks the same questions.
 
@@ -12,6 +13,7 @@ mod connectors;
 mod error;
 mod json;
 mod mask;
+mod metrics;
 mod options;
 mod page;
 mod path;
@@ -20,6 +22,7 @@ mod root;
 mod routes;
 mod server;
 mod tasks;
+pub mod topics;
 
 pub use options::RestOptions;
 pub use server::{RestServer, serve};

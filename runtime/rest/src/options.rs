@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use millrace_api::{Error, Result};
 
+use crate::topics::TopicsOptions;
+
 /// Options of [`serve`](crate::serve). The defaults are Kafka Connect's where it has one.
 #[derive(Debug, Clone)]
 pub struct RestOptions {
@@ -31,6 +33,11 @@ pub struct RestOptions {
     pub max_connections: usize,
     /// How long [`RestServer::shutdown`](crate::RestServer::shutdown) waits for requests under way.
     pub shutdown_timeout: Duration,
+    /// Tells this run of the worker from others, in the header `millrace-worker` of answers below `/millrace`: a client that knows
+    /// it from elsewhere can make sure who answers. It is no secret. Empty for none.
+    pub instance: String,
+    /// What is shown below `/millrace/topics`; `None` refuses every request there.
+    pub topics: Option<TopicsOptions>,
 }
 
 impl Default for RestOptions {
@@ -49,6 +56,8 @@ impl Default for RestOptions {
             health_timeout: Duration::from_secs(10),
             max_connections: 1024,
             shutdown_timeout: Duration::from_secs(10),
+            instance: String::new(),
+            topics: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `/`, `/health` (KIP-1017) and `/metrics`.
+//! `/` and `/health` (KIP-1017).
 
 use std::sync::Arc;
 
@@ -47,9 +47,4 @@ pub(crate) async fn health(State(api): State<Arc<Api>>) -> Response {
         Ok(Ok(_)) => answer::json(StatusCode::OK, &HEALTHY),
         _ => answer::json(StatusCode::INTERNAL_SERVER_ERROR, &UNHEALTHY),
     }
-}
-
-/// Prometheus' text format.
-pub(crate) async fn metrics(State(api): State<Arc<Api>>) -> Response {
-    answer::typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", api.herder.metrics())
 }

@@ -13,7 +13,7 @@ use axum::routing::{MethodRouter, get, post, put};
 
 use crate::error::ApiError;
 use crate::server::Api;
-use crate::{answer, connectors, page, plugins, root, tasks};
+use crate::{answer, connectors, metrics, page, plugins, root, tasks, topics};
 
 type Resource = MethodRouter<Arc<Api>>;
 
@@ -37,14 +37,15 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/connector-plugins", readable(get(plugins::list)))
         .route("/connector-plugins/{plugin}/config", readable(get(plugins::config)))
         .route("/connector-plugins/{plugin}/config/validate", settable(put(plugins::validate)))
+        .merge(topics::resources::router(&api))
         .route_layer(from_fn(negotiate))
-        .route("/metrics", readable(get(root::metrics)))
+        .route("/metrics", readable(get(metrics::metrics)))
         .fallback(async || ApiError::http(StatusCode::NOT_FOUND).untyped())
         .method_not_allowed_fallback(async || ApiError::http(StatusCode::METHOD_NOT_ALLOWED).untyped())
         .with_state(api)
 }
 
-fn readable(resource: Resource) -> Resource {
+pub(crate) fn readable(resource: Resource) -> Resource {
     with(resource, "HEAD, GET, OPTIONS")
 }
 
@@ -53,7 +54,7 @@ fn settable(resource: Resource) -> Resource {
 }
 
 /// Adds the answer to `OPTIONS`.
-fn with(resource: Resource, methods: &'static str) -> Resource {
+pub(crate) fn with(resource: Resource, methods: &'static str) -> Resource {
     let allowed = move || async move {
         let mut response = answer::typed(StatusCode::OK, "text/plain", methods);
         let header = HeaderValue::try_from(methods.replace(' ', "")).ok();

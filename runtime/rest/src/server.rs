@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
+use crate::topics::Topics;
 use crate::{RestOptions, page, path, routes};
 
 /// Largest head of a request, in bytes; more is a 431.
@@ -35,6 +36,10 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 pub(crate) struct Api {
     pub(crate) herder: Arc<dyn Herder>,
     pub(crate) options: RestOptions,
+    /// What is below `/millrace/topics`, when it is shown.
+    pub(crate) topics: Option<Topics>,
+    /// Cancelled when the server is told to stop.
+    pub(crate) stop: CancellationToken,
 }
 
 /// Scheme, host and port by which the client reached this worker, for `Location`.
@@ -83,9 +88,10 @@ pub async fn serve(herder: Arc<dyn Herder>, options: RestOptions) -> Result<Rest
     let first = bound.first().map(TcpListener::local_addr).transpose();
     let local_addr = first.ok().flatten().ok_or_else(|| options.invalid("the first has no address"))?;
     let connections = Arc::new(Semaphore::new(options.max_connections));
-    let api = Arc::new(Api { herder, options });
-    let router = routes::router(Arc::clone(&api));
     let stop = CancellationToken::new();
+    let topics = options.topics.clone().map(Topics::new);
+    let api = Arc::new(Api { herder, options, topics, stop: stop.clone() });
+    let router = routes::router(Arc::clone(&api));
     let mut listeners = JoinSet::new();
     for listener in bound {
         let server = Server {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use common::client::{Answer, ask, raw, request, send};
+use common::client::{Answer, ask, raw, send};
 use common::herder::FakeHerder;
 use common::{options, start};
 use millrace_api::ErrorKind;
@@ -77,16 +77,6 @@ async fn health_tells_starting_from_stuck() {
     let stuck = ask(server.local_addr, "GET /health").await;
     assert_eq!(stuck.code(), 500);
     assert!(stuck.body.starts_with(r#"{"status":"unhealthy","message":"Worker was unable to handle this request"#));
-}
-
-#[tokio::test]
-async fn metrics_are_prometheus_text_whatever_is_accepted() {
-    let server = start(&herder(), options()).await;
-    let accept = [("Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")];
-    let answer = request(server.local_addr, "GET /metrics", &accept, b"").await;
-    assert_eq!(answer.code(), 200);
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert!(answer.body.contains("millrace_up 1\n"));
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ pub(crate) struct FakeHerder {
     pub(crate) delay: Mutex<Duration>,
     /// The last configuration that was written.
     pub(crate) written: Mutex<Props>,
+    /// All metrics, as `OpenMetrics`.
+    pub(crate) metrics: Mutex<String>,
 }
 
 /// A connector.
@@ -55,6 +57,7 @@ impl FakeHerder {
             ready: AtomicBool::new(true),
             delay: Mutex::default(),
             written: Mutex::default(),
+            metrics: Mutex::new("# TYPE millrace_up gauge\nmillrace_up 1\n# EOF\n".to_owned()),
         }
     }
 
@@ -284,7 +287,7 @@ impl Herder for FakeHerder {
     }
 
     fn metrics(&self) -> String {
-        "# TYPE millrace_up gauge\nmillrace_up 1\n".to_owned()
+        self.metrics.lock().unwrap().clone()
     }
 }
 
