@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use millrace_api::Result;
 use millrace_api::batch::raw::{RawBatch, RawRecord, RawRecords};
-use millrace_api::log::{Appended, GroupMetadata, Offsets, TopicPartition};
+use millrace_api::log::{Appended, GroupMetadata, Offsets};
 
 use crate::merge::Merge;
 use crate::message::{Message, Watermark};
@@ -110,31 +110,29 @@ impl Running {
     /// Marks partitions idle that have had nothing for a while. One that is merely not read, because the connector is paused or
     /// others are ahead in the queue, is not: its records would come too late.
     async fn find_idle(&mut self, positions: &Offsets) -> Result<()> {
-        for partition in self.fold.quiet(self.idle_after()) {
-            let log = Arc::clone(&self.context.services.log);
+        let quiet = self.fold.quiet(self.idle_after());
+        if quiet.is_empty() {
+            return Ok(());
+        }
+        let log = Arc::clone(&self.context.services.log);
+        let committed = log.group_offsets(&self.context.group).await?;
+        let mut topics = BTreeMap::new();
+        for partition in quiet {
+            if !topics.contains_key(&partition.topic) {
+                topics.insert(Arc::clone(&partition.topic), log.offsets(&partition.topic, true).await?);
+            }
             let index = usize::try_from(partition.partition).unwrap_or(usize::MAX);
-            let Some((begin, end)) = log.offsets(&partition.topic, true).await?.get(index).copied() else { continue };
-            let position = self.position(&partition, positions, begin).await?;
-            let Some(source) = self.fold.source(&partition) else { continue };
-            let read_on = match position {
-                Some(position) => {
-                    source.has_read_on(position) || restore::is_empty(&partition, position, end, &*log).await?
-                }
-                // It starts at its end, wherever that was: nothing was added for a whole quiet spell.
+            let offsets = topics.get(&partition.topic).and_then(|offsets| offsets.get(index));
+            let (Some((begin, end)), Some(source)) = (offsets.copied(), self.fold.source(&partition)) else { continue };
+            // The offset of the next record to be put, unless the consumer started at the partition's end, wherever that was.
+            let position = positions.get(&partition).or_else(|| committed.get(&partition)).copied();
+            let read = match position.or((!self.from_latest).then_some(begin)) {
+                Some(at) => source.has_read_on(at) || restore::is_empty(&partition, at, end, &*log).await?,
                 None => source.seen() == Some(end),
             };
-            if read_on { source.rest() } else { source.wait(end) }
+            if read { source.rest() } else { source.wait(end) }
         }
         Ok(())
-    }
-
-    /// The offset of the next record to be put; `None` when the consumer started at an end that is not known.
-    async fn position(&mut self, partition: &TopicPartition, positions: &Offsets, begin: i64) -> Result<Option<i64>> {
-        if let Some(position) = positions.get(partition) {
-            return Ok(Some(*position));
-        }
-        let committed = self.context.services.log.group_offsets(&self.context.group).await?;
-        Ok(committed.get(partition).copied().or((!self.from_latest).then_some(begin)))
     }
 
     pub(crate) fn idle_after(&self) -> Duration {

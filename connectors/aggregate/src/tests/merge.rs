@@ -12,6 +12,7 @@ use crate::config::AggregateConfig;
 use crate::key;
 use crate::merge::{Inputs, Merge};
 use crate::message::{Message, Partial, Watermark};
+use crate::restore::CHECKPOINT;
 
 fn inputs(partitions: &[&str]) -> Inputs {
     let partitions: BTreeSet<String> = partitions.iter().map(|name| (*name).to_owned()).collect();
@@ -99,6 +100,17 @@ fn a_partition_that_is_idle_does_not_count_until_it_says_otherwise_or_the_merge_
     bench.restart();
     bench.take(vec![partial(500, 1), watermark("in-0", 900, false)]);
     assert_eq!(bench.commit(), [(500, 1, false)]);
+}
+
+#[test]
+fn the_table_says_how_far_it_is() {
+    let mut bench = Bench::new(&["in-0"], &[]);
+    for position in 1..3_i64 {
+        bench.take(vec![partial(0, 1)]);
+        bench.commit();
+        let known = bench.table.get(&key::meta(CHECKPOINT)).expect("read");
+        assert_eq!(known, Some(position.to_le_bytes().to_vec()));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod counter;
 mod fold;
 mod merge;
+mod restore;
 mod transaction;
 
 use std::collections::BTreeMap;

@@ -142,3 +142,17 @@ async fn a_merge_that_starts_over_hears_again_who_is_idle() {
     team.settle(&world).await;
     assert_eq!(world.finals().await, finals(&[(0, 1)]));
 }
+
+#[tokio::test]
+async fn a_partition_that_brings_nothing_after_a_restart_becomes_idle() {
+    let world = world(2).await;
+    let mut team = Team::start(&world, 1).await;
+    world.produce_at(0, &[1]).await;
+    world.produce_at(1, &[2, 3]).await;
+    team.settle(&world).await;
+    team.stop().await;
+    let mut team = Team::start(&world, 1).await;
+    world.produce_at(0, &[50 * HOUR]).await;
+    wait(&mut team, &world).await;
+    assert_eq!(world.finals().await, finals(&[(0, 3)]));
+}

@@ -1,6 +1,6 @@
 //! A task and its consumer, driven as the worker drives them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_api::batch::raw::RawRecords;
 use millrace_api::batch::{Row, headers};
@@ -12,6 +12,9 @@ use millrace_api::{ErrorKind, RecordBatch, Result, Writer};
 use millrace_connector_aggregate::AggregatePlugin;
 
 use crate::world::World;
+
+/// How long a team may take to come to rest. Far more than it needs: what does not end must fail, not hang.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 const REPARTITION: &str = "hourly-repartition";
 
@@ -208,7 +211,9 @@ impl Team {
     /// Reads and commits until there is nothing more to do. A member that fails is replaced; returns how many did.
     pub(crate) async fn settle(&mut self, world: &World) -> usize {
         let mut failed = 0;
+        let since = Instant::now();
         loop {
+            assert!(since.elapsed() < PATIENCE, "commits go on and on, {failed} tasks failed");
             let mut done = self.read(world, &mut failed).await;
             for at in 0..self.members.len() {
                 match self.members[at].commit().await {
@@ -231,9 +236,11 @@ impl Team {
         let topics = world.props["topics"].split(',').count();
         let all = topics * usize::try_from(world.partitions).expect("few") + 2;
         let mut well = true;
+        let since = Instant::now();
         while self.members.iter().map(|member| member.assigned.len()).sum::<usize>() < all
             || self.members.iter().any(|member| member.lag() > 0)
         {
+            assert!(since.elapsed() < PATIENCE, "reading goes on and on, {failed} tasks failed");
             for at in 0..self.members.len() {
                 if self.members[at].step().await.is_err() {
                     self.restart(world, at).await;
