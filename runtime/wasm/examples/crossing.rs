@@ -1,4 +1,5 @@
-//! What a batch pays for crossing into a component and back: `cargo run --release -p millrace-wasm --example crossing`.
+//! What a batch pays for crossing into a component and back: `cargo run --release -p millrace-wasm --example crossing`, or one row of
+//! it with `-- "all five"`.
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a measurement prints, and ends when something is wrong")]
 
 #[path = "../tests/common/mod.rs"]
@@ -33,6 +34,26 @@ const FIVE: [(&str, &str); 14] = [
     ("transforms.time.target.type", "Timestamp"),
 ];
 
+/// The five of `tests/bench`: one renames, and a number becomes text.
+const BENCH: [(&str, &str); 16] = [
+    ("transforms", "insert,replace,mask,route,time"),
+    ("transforms.insert.type", "org.apache.kafka.connect.transforms.InsertField$Value"),
+    ("transforms.insert.static.field", "source"),
+    ("transforms.insert.static.value", "bench"),
+    ("transforms.replace.type", "org.apache.kafka.connect.transforms.ReplaceField$Value"),
+    ("transforms.replace.renames", "orderId:order"),
+    ("transforms.replace.exclude", "note"),
+    ("transforms.mask.type", "org.apache.kafka.connect.transforms.MaskField$Value"),
+    ("transforms.mask.fields", "card"),
+    ("transforms.route.type", "org.apache.kafka.connect.transforms.RegexRouter"),
+    ("transforms.route.regex", "(.*)"),
+    ("transforms.route.replacement", "out-$1"),
+    ("transforms.time.type", "org.apache.kafka.connect.transforms.TimestampConverter$Value"),
+    ("transforms.time.field", "createdAt"),
+    ("transforms.time.target.type", "string"),
+    ("transforms.time.format", "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"),
+];
+
 fn main() -> Result<(), Error> {
     let hostile = components("hostile", hostile(), Limits::default());
     let noop = |pairs: &[(&str, &str)]| chain(&hostile, pairs);
@@ -44,17 +65,14 @@ fn main() -> Result<(), Error> {
     let mut five = vec![("transforms", "a,b,c,d,e")];
     five.extend(names.iter().map(|(key, class)| (key.as_str(), *class)));
     row("five no-ops", noop(&five).as_mut())?;
-    let smt = components(
-        "smt",
-        &std::env::var("SMT").map_or_else(|_| guest("millrace-smt"), |p| std::fs::read(p).expect("readable")),
-        Limits::default(),
-    );
+    let smt = components("smt", &guest("millrace-smt"), Limits::default());
     for stage in ["route", "insert", "replace", "mask", "time"] {
         let mut pairs = FIVE.to_vec();
         pairs[0] = ("transforms", stage);
         row(stage, chain(&smt, &pairs).as_mut())?;
     }
     row("all five", chain(&smt, &FIVE).as_mut())?;
+    row("five of the benchmark", chain(&smt, &BENCH).as_mut())?;
     instances(&smt);
     Ok(())
 }
@@ -80,6 +98,9 @@ fn resident() -> usize {
 }
 
 fn row(name: &str, chain: &mut dyn Chain) -> Result<(), Error> {
+    if std::env::args().nth(1).is_some_and(|only| only != name) {
+        return Ok(());
+    }
     println!("| {name} | {} | {} |", measure(chain, 200)?, measure(chain, 1024)?);
     Ok(())
 }

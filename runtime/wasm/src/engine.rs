@@ -49,6 +49,8 @@ fn config(limits: &Limits, pooled: bool) -> Config {
         .wasm_wide_arithmetic(false)
         .wasm_custom_page_sizes(false)
         .wasm_backtrace_max_frames(None)
+        // Chains call their stages through a table: filling it at the start is cheaper than looking at every call.
+        .table_lazy_init(false)
         .generate_address_map(false);
     if pooled {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));

@@ -1,10 +1,11 @@
 //! Windowed aggregates.
 
 use millrace_api::batch::wire::{self, Needs, Trust};
-use millrace_api::batch::{NO_TIMESTAMP, RecordBatch, Row, Slice, flags, headers};
+use millrace_api::batch::{NO_TIMESTAMP, RecordBatch, Row, flags, headers};
 use millrace_api::config::{Config, ConfigDef, Props};
 use millrace_api::{Error, Result, SchemaRef, Value, Writer};
 
+use crate::place::Place;
 use crate::plugin::unknown;
 use crate::record::Record;
 use crate::schemas::Canonical;
@@ -284,15 +285,7 @@ impl<A: Aggregate> Folder for Typed<A> {
 }
 
 fn view<'a>(batch: &'a RecordBatch, row: &'a Row, dictionary: &'a [SchemaRef]) -> Record<'a> {
-    let part = |slice: Slice| slice.of(batch.heap()).unwrap_or_default();
-    Record {
-        row,
-        topic: batch.topics().get(row.topic as usize).map_or(&[], |topic| topic.as_bytes()),
-        key: part(row.key),
-        value: part(row.value),
-        headers: part(row.headers),
-        dictionary,
-    }
+    Record { row, place: Place { batch, changed: None }, dictionary }
 }
 
 fn decode<S: State>(bytes: &[u8]) -> Result<Vec<S>> {

@@ -1,6 +1,7 @@
 //! A chain of stages inside one guest. A record passes all stages before the next one starts; what a stage writes stays in the
 //! stage's own buffer, where later stages read it, so nothing is encoded again between stages. Only what is left of a record at
-//! the end is written to the delta.
+//! the end is written to the delta. Stages that edit single fields of a map go further: it is taken apart for the first of them
+//! ([`crate::Fields`]), and put together when somebody wants all of it.
 
 use millrace_api::batch::delta::{DeltaWriter, mask};
 use millrace_api::batch::wire::{self, Needs, Trust};
@@ -8,9 +9,11 @@ use millrace_api::batch::{RecordBatch, Row, Slice};
 use millrace_api::config::Props;
 use millrace_api::{Error, Result, SchemaRef};
 
-use crate::output::{Output, Pending, Work, range, slice};
+use crate::fields::{Taken, is_map};
+use crate::output::{Output, Work, range, slice};
+use crate::place::{BITS, Current, HEADERS, KEY, Place, TOPIC, VALUE, number};
 use crate::plugin::{Make, Plugin, Stage, Test, Verdict, unknown};
-use crate::record::Record;
+use crate::record::{Part, Record};
 use crate::schemas::Canonical;
 
 /// One stage to be configured.
@@ -32,12 +35,17 @@ pub struct Chain {
     stages: Vec<Configured>,
     /// Where each stage writes; the last one writes into the delta's heap.
     buffers: Vec<Vec<u8>>,
+    taken: Taken,
     canonical: Canonical,
 }
 
 struct Configured {
     action: Action,
     condition: Option<(Box<dyn Test>, bool)>,
+    /// The part that it edits, where that is a map.
+    edits: Option<Part>,
+    /// What the condition reads, and the stage unless it edits.
+    reads: Needs,
     work: Work,
 }
 
@@ -57,7 +65,8 @@ impl Chain {
             .enumerate()
             .map(|(index, stage)| Configured::new(plugins, stage).map_err(|error| (index, error)));
         let stages = configured.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { buffers: vec![Vec::new(); stages.len()], stages, canonical: Canonical::default() })
+        let buffers = vec![Vec::new(); stages.len()];
+        Ok(Self { stages, buffers, taken: Taken::default(), canonical: Canonical::default() })
     }
 
     /// Which parts of a record any of the stages reads.
@@ -94,6 +103,7 @@ impl Chain {
             batch: &batch,
             stages: &mut self.stages,
             buffers: &mut self.buffers,
+            taken: &mut self.taken,
             dictionary,
             delta: &mut delta,
             done: Vec::new(),
@@ -119,84 +129,22 @@ impl Configured {
             Make::Predicate(make) => Ok((make(config)?, stage.negate)),
             Make::Transform(_) => Err(Error::config(format!("{class} is a transformation, not a predicate"))),
         });
-        Ok(Self { action, condition: condition.transpose()?, work: Work::default() })
-    }
-}
-
-/// A record between two stages: each part lies in the batch or in the buffer of the stage that wrote it last.
-#[derive(Clone, Copy)]
-struct Current {
-    row: Row,
-    topic: Slice,
-    mask: u32,
-    /// Number of the stage that wrote topic, key, value, headers.
-    writers: [u16; 4],
-}
-
-const TOPIC: usize = 0;
-const KEY: usize = 1;
-const VALUE: usize = 2;
-const HEADERS: usize = 3;
-const BITS: [u32; 4] = [mask::TOPIC, mask::KEY, mask::VALUE, mask::HEADERS];
-
-impl Current {
-    /// Takes over what the stage numbered `stage` changed.
-    #[inline]
-    fn change(&mut self, stage: usize, pending: &Pending) {
-        if pending.mask == 0 {
-            return;
-        }
-        let has = |bit: u32| pending.mask & bit != 0;
-        let row = &mut self.row;
-        if has(mask::TOPIC) {
-            self.topic = pending.topic;
-        }
-        if has(mask::PARTITION) {
-            row.partition = pending.partition;
-        }
-        if has(mask::TIMESTAMP) {
-            row.timestamp = pending.timestamp;
-        }
-        if has(mask::KEY) {
-            (row.key, row.key_schema) = (pending.key, pending.key_schema);
-        }
-        if has(mask::VALUE) {
-            (row.value, row.value_schema) = (pending.value, pending.value_schema);
-        }
-        if has(mask::HEADERS) {
-            row.headers = pending.headers;
-        }
-        for (writer, bit) in self.writers.iter_mut().zip(BITS) {
-            if has(bit) {
-                *writer = u16::try_from(stage).unwrap_or(u16::MAX);
-            }
-        }
-        self.mask |= pending.mask;
-    }
-
-    /// The bytes of a part, which lie in the batch unless a stage wrote it.
-    #[inline]
-    fn part<'a>(&self, part: usize, at: Slice, batch: &'a RecordBatch, buffers: &'a [Vec<u8>]) -> Option<&'a [u8]> {
-        if self.mask & BITS[part] == 0 {
-            return at.of(batch.heap());
-        }
-        at.of(buffers.get(usize::from(self.writers[part]))?)
-    }
-
-    fn view<'a>(&'a self, batch: &'a RecordBatch, buffers: &'a [Vec<u8>], dictionary: &'a [SchemaRef]) -> Record<'a> {
-        let part = |part: usize, at: Slice| self.part(part, at, batch, buffers);
-        let topic = if self.mask & mask::TOPIC == 0 {
-            batch.topics().get(self.row.topic as usize).map(|topic| topic.as_bytes())
-        } else {
-            part(TOPIC, self.topic)
+        let condition = condition.transpose()?;
+        let mut reads = condition.as_ref().map_or(Needs::NOTHING, |(test, _)| test.needs());
+        let (edits, more) = match &action {
+            Action::Transform(transform) => (transform.edits(), transform.needs()),
+            Action::Filter(test) => (None, test.needs()),
         };
-        Record {
-            row: &self.row,
-            topic: topic.unwrap_or_default(),
-            key: part(KEY, self.row.key).unwrap_or_default(),
-            value: part(VALUE, self.row.value).unwrap_or_default(),
-            headers: part(HEADERS, self.row.headers).unwrap_or_default(),
-            dictionary,
+        if edits.is_none() {
+            (reads.key, reads.value) = (reads.key | more.key, reads.value | more.value);
+        }
+        Ok(Self { action, condition, edits, reads, work: Work::default() })
+    }
+
+    fn reads(&self, part: Part) -> bool {
+        match part {
+            Part::Key => self.reads.key,
+            Part::Value => self.reads.value,
         }
     }
 }
@@ -206,6 +154,7 @@ struct Run<'r> {
     batch: &'r RecordBatch,
     stages: &'r mut [Configured],
     buffers: &'r mut [Vec<u8>],
+    taken: &'r mut Taken,
     dictionary: Vec<SchemaRef>,
     delta: &'r mut DeltaWriter,
     /// What became of the input: its rows, with masks.
@@ -217,7 +166,7 @@ impl Run<'_> {
         self.done.clear();
         let start = self.delta.heap().len();
         self.lend_heap();
-        let mut current = Current { row: *row, topic: Slice::NULL, mask: 0, writers: [0; 4] };
+        let mut current = Current::new(row);
         let result = self.flow(0, &mut current);
         self.lend_heap();
         match result {
@@ -242,10 +191,14 @@ impl Run<'_> {
     /// Takes a record through the stages from `from` on.
     fn flow(&mut self, from: usize, current: &mut Current) -> Result<(), (usize, Error)> {
         for index in from..self.stages.len() {
-            match self.stage(index, current).map_err(|error| (index, error))? {
+            match self.step(index, current).map_err(|error| (index, error))? {
                 Step::On => {}
                 Step::Gone => return Ok(()),
-                Step::Split => return self.split(index, current),
+                Step::Split => {
+                    // What one part edits, the next would see.
+                    self.close(current);
+                    return self.split(index, current);
+                }
             }
         }
         self.finish(current);
@@ -267,14 +220,69 @@ impl Run<'_> {
         Ok(())
     }
 
-    #[inline]
+    fn step(&mut self, index: usize, current: &mut Current) -> Result<Step> {
+        let Some(stage) = self.stages.get(index) else { return Ok(Step::On) };
+        let edits = stage
+            .edits
+            .filter(|part| current.open.is_some_and(|(open, _)| open == *part) || self.is_map(*part, current));
+        if let Some((open, _)) = current.open
+            && (stage.reads(open) || edits.is_some_and(|part| part != open))
+        {
+            self.close(current);
+        }
+        match edits {
+            Some(part) => self.edit(index, part, current),
+            None => self.stage(index, current),
+        }
+    }
+
+    fn is_map(&self, part: Part, current: &Current) -> bool {
+        let (index, at) = current.at(part);
+        current.schema(part) == 0 && current.part(index, at, self.batch, self.buffers).is_some_and(is_map)
+    }
+
+    /// Has a stage edit fields of a part, which is taken apart unless it is already.
+    fn edit(&mut self, index: usize, part: Part, current: &mut Current) -> Result<Step> {
+        let Some(stage) = self.stages.get_mut(index) else { return Ok(Step::On) };
+        if let Some((test, negate)) = &mut stage.condition
+            && test.test(&view(current, self.batch, self.buffers, &self.dictionary))? == *negate
+        {
+            return Ok(Step::On);
+        }
+        let Action::Transform(transform) = &mut stage.action else { return Ok(Step::On) };
+        let (at, slice) = current.at(part);
+        let base = current.part(at, slice, self.batch, self.buffers).unwrap_or_default();
+        if current.open.is_none() {
+            self.taken.open(base);
+        }
+        current.open = Some((part, number(index)));
+        let record = view(current, self.batch, self.buffers, &self.dictionary);
+        transform.edit(&record, &mut self.taken.fields(base))?;
+        Ok(Step::On)
+    }
+
+    /// Puts the part together that was taken apart, in the buffer of the stage that edited it last: an editing stage writes
+    /// nothing else there.
+    fn close(&mut self, current: &mut Current) {
+        let Some((part, stage)) = current.open.take() else { return };
+        if !self.taken.changed {
+            return;
+        }
+        let (before, rest) = self.buffers.split_at_mut(usize::from(stage));
+        let Some(buffer) = rest.first_mut() else { return };
+        let (at, slice_of) = current.at(part);
+        buffer.clear();
+        self.taken.close(current.part(at, slice_of, self.batch, before).unwrap_or_default(), buffer);
+        current.replace(part, stage, slice(0, buffer.len()));
+    }
+
     fn stage(&mut self, index: usize, current: &mut Current) -> Result<Step> {
         let last = index + 1 == self.stages.len();
         let (before, rest) = self.buffers.split_at_mut(index);
         let (Some(stage), Some(heap)) = (self.stages.get_mut(index), rest.first_mut()) else {
             return Ok(Step::On);
         };
-        let record = current.view(self.batch, before, &self.dictionary);
+        let record = view(current, self.batch, before, &self.dictionary);
         if let Some((test, negate)) = &mut stage.condition
             && test.test(&record)? == *negate
         {
@@ -313,12 +321,20 @@ impl Run<'_> {
     }
 
     /// Writes what is left of a record to the delta: parts that the last stage wrote lie there already.
-    fn finish(&mut self, current: &Current) {
-        let mut row = current.row;
+    fn finish(&mut self, current: &mut Current) {
         let Some((heap, before)) = self.buffers.split_last_mut() else {
-            self.done.push((0, row));
+            self.done.push((0, current.row));
             return;
         };
+        if let Some((part, _)) = current.open.take()
+            && self.taken.changed
+        {
+            let (at, slice_of) = current.at(part);
+            let start = heap.len();
+            self.taken.close(current.part(at, slice_of, self.batch, before).unwrap_or_default(), heap);
+            current.replace(part, number(before.len()), slice(start, heap.len()));
+        }
+        let mut row = current.row;
         let mut place = |part: usize, at: Slice| {
             if current.mask & BITS[part] == 0 || usize::from(current.writers[part]) == before.len() {
                 return at;
@@ -339,6 +355,15 @@ impl Run<'_> {
         }
         self.done.push((current.mask, row));
     }
+}
+
+fn view<'a>(
+    current: &'a Current,
+    batch: &'a RecordBatch,
+    buffers: &'a [Vec<u8>],
+    dictionary: &'a [SchemaRef],
+) -> Record<'a> {
+    Record { row: &current.row, place: Place { batch, changed: Some((current, buffers)) }, dictionary }
 }
 
 /// Where a record goes after a stage.

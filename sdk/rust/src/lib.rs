@@ -52,8 +52,10 @@ pub mod bindings;
 mod chain;
 #[doc(hidden)]
 pub mod export;
+mod fields;
 pub mod log;
 mod output;
+mod place;
 mod plugin;
 mod record;
 mod schemas;
@@ -62,6 +64,7 @@ pub mod testing;
 
 pub use aggregate::{Aggregate, AggregatePlugin, Emitted, Folder, State, Window};
 pub use chain::{Chain, StageConfig};
+pub use fields::{Fields, encoded};
 pub use millrace_api as api;
 pub use millrace_macros::Config;
 pub use output::{HeaderList, Output};
@@ -74,7 +77,8 @@ pub use millrace_api::value::same;
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Emitted, NoConfig, Output, Part, Predicate, Record, SchemaCache, State, Transform, Verdict, Window,
+        Aggregate, Emitted, Fields, NoConfig, Output, Part, Predicate, Record, SchemaCache, State, Transform, Verdict,
+        Window,
     };
     pub use millrace_api::batch::wire::Needs;
     pub use millrace_api::config::Config as _;

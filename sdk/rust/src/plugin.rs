@@ -4,8 +4,9 @@ use millrace_api::batch::wire::Needs;
 use millrace_api::config::{Config, ConfigDef, Props};
 use millrace_api::{Error, ErrorKind, Result};
 
+use crate::fields::Fields;
 use crate::output::Output;
-use crate::record::Record;
+use crate::record::{Part, Record};
 
 /// What becomes of a record after a stage. A record at fault is an `Err`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,21 @@ pub trait Transform: Sized + 'static {
     /// [`Error::data`] when the record cannot be processed: it goes to the error tolerance of the connector. The message must
     /// not hold the record's contents.
     fn apply(&mut self, record: &Record<'_>, out: &mut Output<'_>) -> Result<Verdict>;
+
+    /// The part of which it changes single fields, if that is all it does. Where that part is a map without a schema such a stage
+    /// is asked to [`Transform::edit`] instead, and stages that follow each other share one walk over the map.
+    fn edits(&self) -> Option<Part> {
+        None
+    }
+
+    /// Changes fields of the part that [`Transform::edits`] names, which reads as null in `record` meanwhile. The record goes on.
+    ///
+    /// # Errors
+    /// As [`Transform::apply`].
+    fn edit(&mut self, record: &Record<'_>, fields: &mut Fields<'_>) -> Result<()> {
+        let _ = (record, fields);
+        Ok(())
+    }
 }
 
 /// A predicate.
@@ -89,6 +105,8 @@ impl Config for NoConfig {
 pub(crate) trait Stage {
     fn needs(&self) -> Needs;
     fn apply(&mut self, record: &Record<'_>, out: &mut Output<'_>) -> Result<Verdict>;
+    fn edits(&self) -> Option<Part>;
+    fn edit(&mut self, record: &Record<'_>, fields: &mut Fields<'_>) -> Result<()>;
 }
 
 impl<T: Transform> Stage for T {
@@ -98,6 +116,14 @@ impl<T: Transform> Stage for T {
 
     fn apply(&mut self, record: &Record<'_>, out: &mut Output<'_>) -> Result<Verdict> {
         Transform::apply(self, record, out)
+    }
+
+    fn edits(&self) -> Option<Part> {
+        Transform::edits(self)
+    }
+
+    fn edit(&mut self, record: &Record<'_>, fields: &mut Fields<'_>) -> Result<()> {
+        Transform::edit(self, record, fields)
     }
 }
 

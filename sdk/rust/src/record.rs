@@ -3,6 +3,8 @@
 use millrace_api::batch::{Headers, NO_PARTITION, NO_TIMESTAMP, Row, flags};
 use millrace_api::{SchemaRef, Value};
 
+use crate::place::Place;
+
 /// Key or value: most transformations come in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -15,11 +17,8 @@ pub enum Part {
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
     pub(crate) row: &'a Row,
-    /// Topic, key and value as bytes: most stages look at one of them only.
-    pub(crate) topic: &'a [u8],
-    pub(crate) key: &'a [u8],
-    pub(crate) value: &'a [u8],
-    pub(crate) headers: &'a [u8],
+    /// Where its parts lie: most stages look at one of them only.
+    pub(crate) place: Place<'a>,
     pub(crate) dictionary: &'a [SchemaRef],
 }
 
@@ -27,7 +26,7 @@ impl<'a> Record<'a> {
     /// Topic.
     #[must_use]
     pub fn topic(&self) -> &'a str {
-        std::str::from_utf8(self.topic).unwrap_or_default()
+        std::str::from_utf8(self.place.topic(self.row)).unwrap_or_default()
     }
 
     /// Partition, or `None` when none was chosen yet.
@@ -58,14 +57,14 @@ impl<'a> Record<'a> {
     #[must_use]
     #[inline]
     pub fn key(&self) -> Value<'a> {
-        Value::of(self.key)
+        Value::of(self.place.part(self.row, Part::Key))
     }
 
     /// Value; null for a tombstone.
     #[must_use]
     #[inline]
     pub fn value(&self) -> Value<'a> {
-        Value::of(self.value)
+        Value::of(self.place.part(self.row, Part::Value))
     }
 
     /// Key or value.
@@ -107,7 +106,7 @@ impl<'a> Record<'a> {
     /// Headers in order.
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {
-        Headers::of(self.headers, self.dictionary)
+        Headers::of(self.place.headers(self.row), self.dictionary)
     }
 
     pub(crate) fn schema_id(&self, part: Part) -> u32 {

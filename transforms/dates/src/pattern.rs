@@ -1,10 +1,16 @@
 //! Compiling a pattern.
 
+use std::cell::RefCell;
+
+use crate::format::Second;
+
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct DateFormat {
     pub(crate) items: Vec<Item>,
     pattern: String,
+    /// The second that was written last: times come in order, and a calendar is much arithmetic.
+    pub(crate) last: RefCell<Second>,
 }
 
 /// A piece of a pattern.
@@ -44,7 +50,7 @@ impl DateFormat {
         if quoted {
             return Err("Unterminated quote".to_owned());
         }
-        Ok(Self { items, pattern: pattern.to_owned() })
+        Ok(Self { items, pattern: pattern.to_owned(), last: RefCell::default() })
     }
 
     /// The pattern as it was given.

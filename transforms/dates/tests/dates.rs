@@ -38,6 +38,25 @@ fn what_is_written_reads_back() {
 }
 
 #[test]
+fn moments_of_one_second_differ_in_their_milliseconds_only() {
+    let dates = DateFormat::new("SSS ss.S|SSSSS").expect("a pattern");
+    let texts = [1_007, 1_120, 1_120, 2_000, -1, 59_999].map(|millis| {
+        let mut text = String::new();
+        dates.format(millis, &mut text);
+        text
+    });
+    let expected = [
+        "007 01.7|00007",
+        "120 01.120|00120",
+        "120 01.120|00120",
+        "000 02.0|00000",
+        "999 59.999|00999",
+        "999 59.999|00999",
+    ];
+    assert_eq!(texts, expected);
+}
+
+#[test]
 fn two_digits_are_near_the_given_moment() {
     let dates = DateFormat::new("yy-MM-dd").expect("a pattern");
     let year = |text: &str, now: i64| format("yyyy", dates.parse(text, now).expect("a date"));

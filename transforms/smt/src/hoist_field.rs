@@ -2,9 +2,10 @@
 
 use std::marker::PhantomData;
 
+use millrace_sdk::encoded;
 use millrace_sdk::prelude::*;
 
-use crate::part::{Side, class, encoded, put};
+use crate::part::{Side, class, put};
 
 /// Keys of [`HoistField`].
 #[derive(Config)]

@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 
 use millrace_sdk::api::schema::logical;
+use millrace_sdk::encoded;
 use millrace_sdk::prelude::*;
 
-use crate::map::Keys;
 use crate::part::{Side, class, or_default, put, require_map, require_struct, with_fields};
 
 const PURPOSE: &str = "field insertion";
@@ -38,7 +38,6 @@ pub struct InsertFieldConfig {
 /// `org.apache.kafka.connect.transforms.InsertField`.
 pub struct InsertField<S> {
     fields: Vec<Insertion>,
-    keys: Keys,
     static_value: String,
     replace_null: bool,
     schemas: SchemaCache<SchemaRef>,
@@ -56,6 +55,7 @@ enum Source {
 
 struct Insertion {
     name: String,
+    encoded: Box<[u8]>,
     source: Source,
     schema: SchemaRef,
 }
@@ -73,7 +73,7 @@ impl Insertion {
             Source::Offset => Schema::of(Kind::Int64),
             Source::Timestamp => Schema::logical(Kind::Int64, logical::TIMESTAMP),
         };
-        Self { name: name.to_owned(), source, schema: Schema { optional, ..schema }.into() }
+        Self { name: name.to_owned(), encoded: encoded(name), source, schema: Schema { optional, ..schema }.into() }
     }
 }
 
@@ -100,7 +100,6 @@ impl<S: Side> Transform for InsertField<S> {
             )));
         }
         Ok(Self {
-            keys: Keys::new(fields.iter().map(|field| field.name.as_str())),
             fields,
             static_value: config.static_value.unwrap_or_default(),
             replace_null: config.replace_null_with_default,
@@ -119,28 +118,29 @@ impl<S: Side> Transform for InsertField<S> {
             return Ok(Verdict::Keep);
         }
         match record.schema(S::PART) {
-            None => self.map(record, value, out)?,
+            None => require_map(value, PURPOSE)?,
             Some(schema) => self.structure(record, value, schema, out)?,
         }
         Ok(Verdict::Keep)
     }
+
+    fn edits(&self) -> Option<Part> {
+        Some(S::PART)
+    }
+
+    fn edit(&mut self, record: &Record<'_>, fields: &mut Fields<'_>) -> Result<()> {
+        for field in &self.fields {
+            fields.set(&field.encoded, |writer, _| match field.source {
+                // A map holds the number as it is; only a struct has a type for timestamps.
+                Source::Timestamp => Ok(record.timestamp().map(|millis| writer.int64(millis)).is_some()),
+                source => insert(source, &self.static_value, record, writer),
+            })?;
+        }
+        Ok(())
+    }
 }
 
 impl<S: Side> InsertField<S> {
-    fn map(&mut self, record: &Record<'_>, map: Value<'_>, out: &mut Output<'_>) -> Result<()> {
-        require_map(map, PURPOSE)?;
-        let Self { fields, keys, static_value, .. } = self;
-        let source = |index: usize| fields.get(index).map(|field| field.source);
-        out.write(S::PART, None, |writer| {
-            keys.set(writer, map, |writer, index, _| match source(index) {
-                // A map holds the number as it is; only a struct has a type for timestamps.
-                Some(Source::Timestamp) => Ok(record.timestamp().map(|millis| writer.int64(millis)).is_some()),
-                Some(source) => insert(source, static_value, record, writer),
-                None => Ok(false),
-            })
-        })
-    }
-
     fn structure(
         &mut self,
         record: &Record<'_>,

@@ -11,7 +11,6 @@ mod field_path;
 mod filter;
 mod hoist_field;
 mod insert_field;
-mod map;
 mod mask_field;
 mod part;
 mod regex_router;

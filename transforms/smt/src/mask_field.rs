@@ -2,9 +2,9 @@
 
 use std::marker::PhantomData;
 
+use millrace_sdk::encoded;
 use millrace_sdk::prelude::*;
 
-use crate::map::Keys;
 use crate::part::{Side, class, class_name, or_default, put, require_entries, require_map, require_struct};
 use crate::replacement::Replacement;
 
@@ -28,7 +28,8 @@ pub struct MaskFieldConfig {
 /// `org.apache.kafka.connect.transforms.MaskField`.
 pub struct MaskField<S> {
     names: Vec<String>,
-    keys: Keys,
+    /// The names as they are in a map.
+    encoded: Vec<Box<[u8]>>,
     replacement: Option<Replacement>,
     replace_null: bool,
     /// Which fields of a schema are masked.
@@ -43,7 +44,7 @@ impl<S: Side> Transform for MaskField<S> {
     fn configure(config: MaskFieldConfig) -> Result<Self> {
         require_entries("fields", &config.fields)?;
         Ok(Self {
-            keys: Keys::new(config.fields.iter().map(String::as_str)),
+            encoded: config.fields.iter().map(|name| encoded(name)).collect(),
             names: config.fields,
             replacement: config.replacement.map(Replacement::new),
             replace_null: config.replace_null_with_default,
@@ -58,16 +59,10 @@ impl<S: Side> Transform for MaskField<S> {
 
     fn apply(&mut self, record: &Record<'_>, out: &mut Output<'_>) -> Result<Verdict> {
         let value = record.get(S::PART);
-        let Self { names, keys, replacement, replace_null, schemas, .. } = self;
+        let Self { names, replacement, replace_null, schemas, .. } = self;
         let mask = Mask { replacement: replacement.as_ref() };
         let Some(schema) = record.schema(S::PART) else {
             require_map(value, PURPOSE)?;
-            out.write(S::PART, None, |writer| {
-                keys.set(writer, value, |writer, _, present| {
-                    mask.write(writer, present.unwrap_or(Value::NULL))?;
-                    Ok(true)
-                })
-            })?;
             return Ok(Verdict::Keep);
         };
         require_struct(value, PURPOSE)?;
@@ -87,6 +82,21 @@ impl<S: Side> Transform for MaskField<S> {
             Ok(())
         })?;
         Ok(Verdict::Keep)
+    }
+
+    fn edits(&self) -> Option<Part> {
+        Some(S::PART)
+    }
+
+    fn edit(&mut self, _record: &Record<'_>, fields: &mut Fields<'_>) -> Result<()> {
+        let mask = Mask { replacement: self.replacement.as_ref() };
+        for name in &self.encoded {
+            fields.set(name, |writer, present| {
+                mask.write(writer, present.unwrap_or(Value::NULL))?;
+                Ok(true)
+            })?;
+        }
+        Ok(())
     }
 }
 

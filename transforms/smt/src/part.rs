@@ -114,13 +114,6 @@ pub(crate) fn with_fields(schema: &Schema, fields: Vec<Field>) -> Result<SchemaR
     }))
 }
 
-/// A string as it is encoded, to be compared and copied without decoding.
-pub(crate) fn encoded(text: &str) -> Box<[u8]> {
-    let mut bytes = Vec::with_capacity(text.len() + 5);
-    Writer::new(&mut bytes).str(text);
-    bytes.into()
-}
-
 /// Refuses an empty list in the key `key`.
 pub(crate) fn require_entries(key: &str, list: &[String]) -> Result<()> {
     if list.is_empty() {

@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
+use millrace_sdk::encoded;
 use millrace_sdk::prelude::*;
 use millrace_sdk::same;
 
-use crate::part::{Side, class, encoded, or_default, put, require_map, require_struct, with_fields};
+use crate::part::{Side, class, or_default, put, require_map, require_struct, with_fields};
 
 const PURPOSE: &str = "field replacement";
 
@@ -29,6 +30,8 @@ pub struct ReplaceFieldConfig {
 /// `org.apache.kafka.connect.transforms.ReplaceField`.
 pub struct ReplaceField<S> {
     rules: Rules,
+    /// Of the fields of the map at hand.
+    fates: Vec<Fate>,
     replace_null: bool,
     schemas: SchemaCache<Plan>,
     side: PhantomData<S>,
@@ -46,6 +49,15 @@ struct Rename {
     from: Box<[u8]>,
     to: Box<[u8]>,
     name: String,
+}
+
+/// What becomes of a field of a map.
+#[derive(Clone, Copy)]
+enum Fate {
+    Stays,
+    Goes,
+    /// Gets the new name of the renaming at this index.
+    Renamed(usize),
 }
 
 /// What becomes of the structs of a schema.
@@ -70,6 +82,7 @@ impl<S: Side> Transform for ReplaceField<S> {
         }
         Ok(Self {
             rules: Rules { exclude: encode(&config.exclude), include: encode(&config.include), renames },
+            fates: Vec::new(),
             replace_null: config.replace_null_with_default,
             schemas: SchemaCache::default(),
             side: PhantomData,
@@ -86,22 +99,25 @@ impl<S: Side> Transform for ReplaceField<S> {
             return Ok(Verdict::Keep);
         }
         match record.schema(S::PART) {
-            None => self.in_map(value, out)?,
+            None => require_map(value, PURPOSE)?,
             Some(schema) => self.in_struct(value, schema, out)?,
         }
         Ok(Verdict::Keep)
     }
+
+    fn edits(&self) -> Option<Part> {
+        Some(S::PART)
+    }
+
+    fn edit(&mut self, _record: &Record<'_>, fields: &mut Fields<'_>) -> Result<()> {
+        if !self.rules.edit_simply(fields) {
+            self.rules.edit(fields, &mut self.fates);
+        }
+        Ok(())
+    }
 }
 
 impl<S: Side> ReplaceField<S> {
-    fn in_map(&self, map: Value<'_>, out: &mut Output<'_>) -> Result<()> {
-        require_map(map, PURPOSE)?;
-        out.write(S::PART, None, |writer| {
-            self.rules.write_map(map, writer);
-            Ok(())
-        })
-    }
-
     fn in_struct(&mut self, value: Value<'_>, schema: &SchemaRef, out: &mut Output<'_>) -> Result<()> {
         require_struct(value, PURPOSE)?;
         let Self { rules, schemas, replace_null, .. } = self;
@@ -119,29 +135,52 @@ impl<S: Side> ReplaceField<S> {
 }
 
 impl Rules {
-    fn write_map(&self, map: Value<'_>, writer: &mut Writer<'_>) {
-        let (open, mut count) = (writer.begin_map(), 0);
-        // Bytes from `kept` on are yet to be copied.
-        let mut kept = map.body();
-        let mut rest = kept;
-        while let Some((key, after)) = Value::split(rest) {
-            let Some((value, next)) = Value::split(after) else { break };
-            let name = key.bytes();
-            let rename = self.rename(name);
-            let stays = self.keeps(name) && !self.is_displaced(name, rename, map);
-            if !stays || rename.is_some() {
-                writer.raw(kept.get(..kept.len() - rest.len()).unwrap_or_default());
-                kept = next;
-            }
-            if let (true, Some(rename)) = (stays, rename) {
-                writer.raw(&rename.to);
-                writer.value(value);
-            }
-            count += usize::from(stays);
-            rest = next;
+    /// The common case, rule by rule: nothing to include, and at most one new name, which no field has. Answers `false`, and has
+    /// changed nothing, in other cases.
+    fn edit_simply(&self, fields: &mut Fields<'_>) -> bool {
+        let taken = |rename: &Rename| fields.find(&rename.to, 0).is_some();
+        if !self.include.is_empty() || self.renames.len() > 1 || self.renames.iter().any(taken) {
+            return false;
         }
-        writer.raw(kept);
-        writer.end(open, count);
+        for name in &self.exclude {
+            let mut from = 0;
+            while let Some(index) = fields.find(name, from) {
+                fields.remove(index);
+                from = index;
+            }
+        }
+        for rename in &self.renames {
+            let mut from = 0;
+            while let Some(index) = fields.find(&rename.from, from) {
+                fields.rename(index, &rename.to);
+                from = index + 1;
+            }
+        }
+        true
+    }
+
+    /// Fields are chosen by the names they came with, so nothing changes before all are.
+    fn edit(&self, fields: &mut Fields<'_>, fates: &mut Vec<Fate>) {
+        fates.clear();
+        fates.extend((0..fields.len()).map(|index| self.fate(fields.name(index), fields)));
+        for (index, fate) in fates.iter().enumerate().rev() {
+            match fate {
+                Fate::Stays => {}
+                Fate::Goes => fields.remove(index),
+                Fate::Renamed(rename) => {
+                    fields.rename(index, self.renames.get(*rename).map_or(&[], |rename| &rename.to));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn fate(&self, name: &[u8], fields: &Fields<'_>) -> Fate {
+        let rename = self.renames.iter().position(|rename| same(&rename.from, name));
+        if !self.keeps(name) || self.is_displaced(name, rename.and_then(|index| self.renames.get(index)), fields) {
+            return Fate::Goes;
+        }
+        rename.map_or(Fate::Stays, Fate::Renamed)
     }
 
     fn plan(&self, schema: &Schema) -> Result<Plan> {
@@ -170,13 +209,12 @@ impl Rules {
     /// Whether another entry is renamed to the name this one would have: a map cannot hold both, and the one named last in the
     /// configuration stays.
     #[inline]
-    fn is_displaced(&self, name: &[u8], rename: Option<&Rename>, map: Value<'_>) -> bool {
+    fn is_displaced(&self, name: &[u8], rename: Option<&Rename>, fields: &Fields<'_>) -> bool {
         let becomes = rename.map_or(name, |rename| &*rename.to);
         let later = self.renames.iter().rev().take_while(|other| rename.is_none_or(|rename| rename.from != other.from));
-        later.filter(|other| *other.to == *becomes && *other.from != *name).any(|other| {
-            let present = map.entries().any(|(key, _)| *key.bytes() == *other.from);
-            present && self.keeps(&other.from)
-        })
+        later
+            .filter(|other| *other.to == *becomes && *other.from != *name)
+            .any(|other| fields.find(&other.from, 0).is_some() && self.keeps(&other.from))
     }
 }
 

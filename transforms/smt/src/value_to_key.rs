@@ -1,9 +1,9 @@
 //! `ValueToKey`: a new key out of fields of the value.
 
-use millrace_sdk::Part;
 use millrace_sdk::prelude::*;
+use millrace_sdk::{Part, encoded};
 
-use crate::part::{encoded, or_default, put, require_entries, require_map, require_struct, with_fields};
+use crate::part::{or_default, put, require_entries, require_map, require_struct, with_fields};
 
 const PURPOSE: &str = "copying fields from value to key";
 

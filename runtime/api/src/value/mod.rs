@@ -83,27 +83,28 @@ impl Tag {
     #[must_use]
     #[inline]
     pub fn from_byte(byte: u8) -> Option<Self> {
-        const TAGS: [Tag; 18] = [
-            Tag::Null,
-            Tag::False,
-            Tag::True,
-            Tag::Int8,
-            Tag::Int16,
-            Tag::Int32,
-            Tag::Int64,
-            Tag::Float32,
-            Tag::Float64,
-            Tag::String,
-            Tag::Bytes,
-            Tag::Array,
-            Tag::Map,
-            Tag::Struct,
-            Tag::Decimal,
-            Tag::Date,
-            Tag::Time,
-            Tag::Timestamp,
-        ];
-        TAGS.get(usize::from(byte)).copied()
+        // The compiler sees that this is the byte itself, and looks nothing up.
+        Some(match byte {
+            0 => Tag::Null,
+            1 => Tag::False,
+            2 => Tag::True,
+            3 => Tag::Int8,
+            4 => Tag::Int16,
+            5 => Tag::Int32,
+            6 => Tag::Int64,
+            7 => Tag::Float32,
+            8 => Tag::Float64,
+            9 => Tag::String,
+            10 => Tag::Bytes,
+            11 => Tag::Array,
+            12 => Tag::Map,
+            13 => Tag::Struct,
+            14 => Tag::Decimal,
+            15 => Tag::Date,
+            16 => Tag::Time,
+            17 => Tag::Timestamp,
+            _ => return None,
+        })
     }
 }
 

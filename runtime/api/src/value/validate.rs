@@ -24,10 +24,8 @@ pub fn validate(bytes: &[u8]) -> Result<()> {
 
 fn check(value: Value<'_>, depth: usize) -> Result<()> {
     match value.tag() {
-        Tag::String => match value.as_str() {
-            Some(_) => Ok(()),
-            None => Err(malformed("text is not UTF-8")),
-        },
+        Tag::String if is_utf8(value.bytes().get(5..).unwrap_or_default()) => Ok(()),
+        Tag::String => Err(malformed("text is not UTF-8")),
         Tag::Array | Tag::Struct => check_children(value, 1, depth),
         Tag::Map => check_children(value, 2, depth),
         Tag::Decimal => match value.as_decimal() {
@@ -61,6 +59,15 @@ fn check_children(value: Value<'_>, per_entry: usize, depth: usize) -> Result<()
     } else {
         Err(malformed("a container's count differs from what it holds"))
     }
+}
+
+/// Most texts are short and ASCII, for which the general check takes long to get going.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let high = words.iter().fold(0, |all, word| all | u64::from_le_bytes(*word));
+    let rest = rest.iter().fold(0, |all, byte| all | byte);
+    (high & 0x8080_8080_8080_8080 == 0 && rest < 0x80) || std::str::from_utf8(text).is_ok()
 }
 
 fn malformed(what: &'static str) -> Error {

@@ -143,13 +143,13 @@ impl<'b> Writer<'b> {
     /// A value as it is.
     #[inline]
     pub fn value(&mut self, value: Value<'_>) {
-        self.out.extend_from_slice(value.bytes());
+        copy(value.bytes(), self.out);
     }
 
     /// Encoded values as they are, for instance most of the body of a container that is being changed.
     #[inline]
     pub fn raw(&mut self, encoded: &[u8]) {
-        self.out.extend_from_slice(encoded);
+        copy(encoded, self.out);
     }
 
     /// Opens an array; then its elements.
@@ -196,7 +196,32 @@ impl<'b> Writer<'b> {
     fn prefixed(&mut self, tag: Tag, payload: &[u8]) {
         self.out.push(tag as u8);
         self.out.extend_from_slice(&length(payload.len()));
-        self.out.extend_from_slice(payload);
+        copy(payload, self.out);
+    }
+}
+
+/// Appends bytes. In a guest every copy of unknown length is a call out of it, so short ones go word by word.
+#[inline]
+fn copy(bytes: &[u8], out: &mut Vec<u8>) {
+    const SHORT: usize = 64;
+    if cfg!(not(target_arch = "wasm32")) || bytes.len() > SHORT {
+        out.extend_from_slice(bytes);
+        return;
+    }
+    out.reserve(SHORT);
+    let mut rest = bytes;
+    while let Some((word, more)) = rest.split_first_chunk::<8>() {
+        out.extend_from_slice(word);
+        rest = more;
+    }
+    if let (Some(tail), true) = (bytes.last_chunk::<8>(), !rest.is_empty()) {
+        // The last word overlaps the one before.
+        out.truncate(out.len() + rest.len() - 8);
+        out.extend_from_slice(tail);
+        return;
+    }
+    for byte in rest {
+        out.push(*byte);
     }
 }
 

@@ -145,7 +145,7 @@ impl<'o> Output<'o> {
     pub fn add_header(&mut self, name: &str, schema: Option<&SchemaRef>, write: impl FnOnce(&mut Writer<'_>)) {
         let start = self.heap.len();
         if self.pending.mask & mask::HEADERS == 0 {
-            self.heap.extend_from_slice(self.input.headers);
+            self.heap.extend_from_slice(self.input.place.headers(self.input.row));
         } else if let Some(range) = range(self.pending.headers) {
             self.heap.extend_from_within(range);
         }

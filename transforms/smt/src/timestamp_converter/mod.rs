@@ -4,9 +4,9 @@ mod convert;
 
 use std::marker::PhantomData;
 
+use millrace_sdk::encoded;
 use millrace_sdk::prelude::*;
 
-use crate::map::Keys;
 use crate::part::{Side, class, or_default, put, require_map, require_struct, with_fields};
 use convert::{Precision, Target, Translator, is_timestamp};
 use millrace_dates::DateFormat;
@@ -42,7 +42,8 @@ pub struct TimestampConverterConfig {
 /// `org.apache.kafka.connect.transforms.TimestampConverter`.
 pub struct TimestampConverter<S> {
     field: String,
-    keys: Keys,
+    /// Its name as it is in a map.
+    encoded: Box<[u8]>,
     translator: Translator,
     replace_null: bool,
     schemas: SchemaCache<Plan>,
@@ -73,7 +74,7 @@ impl<S: Side> Transform for TimestampConverter<S> {
             ))
         })?;
         Ok(Self {
-            keys: Keys::new([config.field.as_str()]),
+            encoded: encoded(&config.field),
             field: config.field,
             translator: Translator::new(target, Precision::of(&config.unix_precision), format),
             replace_null: config.replace_null_with_default,
@@ -91,30 +92,32 @@ impl<S: Side> Transform for TimestampConverter<S> {
         self.translator.now(record.timestamp());
         match record.schema(S::PART) {
             None if value.is_null() => {}
-            None => self.without_schema(value, out)?,
+            None if self.field.is_empty() => {
+                out.write(S::PART, None, |writer| self.translator.write(writer, value))?;
+            }
+            None => require_map(value, PURPOSE)?,
             Some(schema) if self.field.is_empty() => self.whole(value, schema, out)?,
             Some(schema) => self.in_struct(value, schema, out)?,
         }
         Ok(Verdict::Keep)
     }
+
+    fn edits(&self) -> Option<Part> {
+        (!self.field.is_empty()).then_some(S::PART)
+    }
+
+    fn edit(&mut self, record: &Record<'_>, fields: &mut Fields<'_>) -> Result<()> {
+        let Self { encoded, translator, .. } = self;
+        translator.now(record.timestamp());
+        fields.set(encoded, |writer, present| {
+            // A field that is missing is added as null.
+            translator.write(writer, present.unwrap_or(Value::NULL))?;
+            Ok(true)
+        })
+    }
 }
 
 impl<S: Side> TimestampConverter<S> {
-    fn without_schema(&mut self, value: Value<'_>, out: &mut Output<'_>) -> Result<()> {
-        let Self { keys, translator, .. } = self;
-        if self.field.is_empty() {
-            return out.write(S::PART, None, |writer| translator.write(writer, value));
-        }
-        require_map(value, PURPOSE)?;
-        out.write(S::PART, None, |writer| {
-            keys.set(writer, value, |writer, _, present| {
-                // A field that is missing is added as null.
-                translator.write(writer, present.unwrap_or(Value::NULL))?;
-                Ok(true)
-            })
-        })
-    }
-
     fn whole(&mut self, value: Value<'_>, schema: &SchemaRef, out: &mut Output<'_>) -> Result<()> {
         is_timestamp(schema)?;
         let Self { translator, schemas, .. } = self;
