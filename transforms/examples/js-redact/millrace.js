@@ -1,5 +1,7 @@
-// Record batches, values and deltas of millrace:connect@0.1.0 in plain JavaScript; see wit/README.md for the layouts. Values stay
-// encoded: what is not asked for is never decoded, so 64-bit integers and 2.0 come through as they were.
+// Record batches, values and deltas of millrace:connect@0.1.0 in plain JavaScript; see wit/README.md for the layouts.
+//
+// Values stay encoded: what is not asked for is never decoded, so 64-bit integers and 2.0 come through as they were. An engine in a
+// component interprets, so this works with offsets into the batch and makes few objects.
 
 const ROW = 64;
 const NONE = 0xffffffff;
@@ -11,137 +13,145 @@ const VALUE_CHANGED = 16;
 
 export const Tag = { null: 0, string: 9, map: 12, struct: 13 };
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
-const encoder = new TextEncoder();
-
-const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 // What each tag's payload measures; -1 for those that carry their length.
 const WIDTHS = [0, 0, 0, 1, 2, 4, 8, 4, 8, -1, -1, -1, -1, -1, -1, 4, 4, 8];
 
-// Size in bytes of the encoded value at `at`.
-function sizeOf(view, at) {
-  const width = WIDTHS[view.getUint8(at)];
-  return width < 0 ? 5 + view.getUint32(at + 1, true) : 1 + width;
+const decoder = new TextDecoder('utf-8', { fatal: true });
+const encoder = new TextEncoder();
+
+const u32 = (bytes, at) => (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
+
+function setU32(bytes, at, number) {
+  bytes[at] = number;
+  bytes[at + 1] = number >>> 8;
+  bytes[at + 2] = number >>> 16;
+  bytes[at + 3] = number >>> 24;
 }
 
-export const tagOf = (value) => (value === null ? Tag.null : value[0]);
+// An encoded value in place: the bytes from `start` to `end`.
+export class Value {
+  constructor(bytes, start, end) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
 
-// The text of an encoded string, or undefined for another type.
-export const textOf = (value) => (value[0] === Tag.string ? decoder.decode(value.subarray(5)) : undefined);
+  get tag() {
+    return this.bytes[this.start];
+  }
+
+  // The text of a string, or undefined for another type. Decoding costs: see `utf8` for a way around it.
+  get text() {
+    return this.tag === Tag.string ? decodeText(this.bytes, this.start + 5, this.end) : undefined;
+  }
+}
+
+// An encoded string of `length` bytes of UTF-8, which are yet to be written from 5 on.
+export function utf8(length) {
+  const bytes = new Uint8Array(5 + length);
+  bytes[0] = Tag.string;
+  setU32(bytes, 1, length);
+  return bytes;
+}
+
+// Text of UTF-8 bytes. Short ASCII is decoded here: the engine's decoder costs more than it.
+function decodeText(bytes, start, end) {
+  if (end - start > 64) return decoder.decode(bytes.subarray(start, end));
+  let text = '';
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at];
+    if (byte > 127) return decoder.decode(bytes.subarray(start, end));
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
 
 // An encoded string.
-export function text(value) {
-  const utf8 = encoder.encode(value);
-  const bytes = new Uint8Array(5 + utf8.length);
-  bytes[0] = Tag.string;
-  viewOf(bytes).setUint32(1, utf8.length, true);
-  bytes.set(utf8, 5);
+export function encodeText(text) {
+  const encoded = encoder.encode(text);
+  const bytes = utf8(encoded.length);
+  bytes.set(encoded, 5);
   return bytes;
 }
 
-// A map or struct with fields replaced: `replace(name)` is asked for each field and gets its encoded value, and answers with
-// another or with undefined. Returns the same bytes when nothing changed.
-export function mapFields(value, fieldNames, replace) {
-  const view = viewOf(value);
-  const isMap = value[0] === Tag.map;
-  const parts = [];
-  let copied = 9;
-  let at = 9;
-  for (let index = 0; at < value.length; index++) {
-    let name = isMap ? '' : fieldNames[index];
-    if (isMap) {
-      const size = sizeOf(view, at);
-      name = textOf(value.subarray(at, at + size));
-      at += size;
-    }
-    const size = sizeOf(view, at);
-    const changed = replace(name, value.subarray(at, at + size));
-    if (changed !== undefined) {
-      parts.push(value.subarray(copied, at), changed);
-      copied = at + size;
-    }
-    at += size;
+// Which of `names`, encoded too, the encoded string from `start` to `end` is; -1 for none.
+function indexOfName(bytes, start, end, names) {
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index];
+    let at = end - start === name.length ? name.length : -1;
+    while (at > 0 && bytes[start + at - 1] === name[at - 1]) at--;
+    if (at === 0) return index;
   }
-  if (parts.length === 0) return value;
-  parts.push(value.subarray(copied));
-  const length = parts.reduce((sum, part) => sum + part.length, 9);
-  const bytes = new Uint8Array(length);
-  bytes.set(value.subarray(0, 9));
-  viewOf(bytes).setUint32(1, length - 5, true);
-  let to = 9;
+  return -1;
+}
+
+// A map or struct with fields replaced: `replace(field, index)` gets each field whose name is one of `names` (from encodeText) and
+// answers with its new encoded value, or undefined. Returns the same value when nothing changed.
+export function replaceFields(value, fieldNames, names, replace) {
+  const { bytes, end } = value;
+  const isMap = value.tag === Tag.map;
+  let parts;
+  let copied = value.start;
+  let at = value.start + 9;
+  for (let index = 0; at < end; index++) {
+    let wanted = -1;
+    if (isMap) {
+      const start = at;
+      at += 5 + u32(bytes, at + 1);
+      wanted = indexOfName(bytes, start, at, names);
+    } else {
+      wanted = indexOfName(fieldNames[index], 0, fieldNames[index].length, names);
+    }
+    const start = at;
+    const width = WIDTHS[bytes[at]];
+    at += width < 0 ? 5 + u32(bytes, at + 1) : 1 + width;
+    if (wanted < 0) continue;
+    const changed = replace(new Value(bytes, start, at), wanted);
+    if (changed === undefined) continue;
+    parts ??= [];
+    parts.push(bytes.subarray(copied, start), changed);
+    copied = at;
+  }
+  if (parts === undefined) return value;
+  parts.push(bytes.subarray(copied, end));
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let to = 0;
   for (const part of parts) {
-    bytes.set(part, to);
+    joined.set(part, to);
     to += part.length;
   }
-  return bytes;
+  setU32(joined, 1, length - 5);
+  return new Value(joined, 0, length);
 }
 
-// Names of the fields of an encoded struct schema.
-function fieldNamesOf(bytes) {
-  const view = viewOf(bytes);
-  const names = [];
-  readSchema(0, names);
-  return names;
-
-  function skipText(at) {
-    return at + 4 + view.getUint32(at, true);
-  }
-
-  function readSchema(at, into) {
-    const [type, flags] = [bytes[at], bytes[at + 1]];
-    at += 2;
-    if (flags & 2) at = skipText(at); // name
-    if (flags & 4) at += 4; // version
-    if (flags & 8) at = skipText(at); // documentation
-    if (flags & 16) {
-      const count = view.getUint32(at, true);
-      at += 4;
-      for (let i = 0; i < count * 2; i++) at = skipText(at);
-    }
-    if (flags & 32) at = skipText(at); // default
-    if (type === 11) {
-      const count = view.getUint32(at, true);
-      at += 4;
-      for (let i = 0; i < count; i++) {
-        const end = skipText(at);
-        into?.push(decoder.decode(bytes.subarray(at + 4, end)));
-        at = readSchema(end);
-      }
-    }
-    if (flags & 64) at = readSchema(at); // keys of a map
-    if (flags & 128) at = readSchema(at); // values of a map, elements of an array
-    return at;
-  }
-}
-
-// Calls `change({ value, fieldNames })` for each record of a batch and answers with the delta: the value may come back as it was,
-// changed, or not at all: an exception's message becomes the reason why the record failed.
+// Calls `change(value, fieldNames)` for each record of a batch and answers with the delta. `value` is undefined for a tombstone;
+// `fieldNames()` gives the encoded names of a struct's fields. The value may come back as it was or changed; an exception's message
+// becomes the reason why the record failed, its `stage` the stage that refused it.
 export function mapValues(batch, change) {
-  const view = viewOf(batch);
-  const [topics, schemas, rows, heapSize] = [4, 8, 12, 16].map((at) => view.getUint32(at, true));
+  const number = (at) => u32(batch, at);
+  const [topics, schemas, rows, heapSize] = [number(4), number(8), number(12), number(16)];
   let at = 32 + rows * ROW;
-  for (let i = 0; i < topics; i++) at += 4 + view.getUint32(at, true);
+  for (let i = 0; i < topics; i++) at += 4 + number(at);
   const schemaBytes = [];
   for (let i = 0; i < schemas; i++) {
-    const size = view.getUint32(at, true);
-    schemaBytes.push(batch.subarray(at + 4, at + 4 + size));
-    at += 4 + size;
+    schemaBytes.push(batch.subarray(at + 4, at + 4 + number(at)));
+    at += 4 + number(at);
   }
-  const heap = batch.subarray(batch.length - heapSize);
-  const namesBySchema = new Map();
-  const fieldNames = (id) => {
-    if (!namesBySchema.has(id)) namesBySchema.set(id, id === 0 ? [] : fieldNamesOf(schemaBytes[id - 1]));
-    return namesBySchema.get(id);
-  };
+  const heap = batch.length - heapSize;
+  const names = [];
+  let schema = 0;
+  const fieldNames = () => (names[schema] ??= schema === 0 ? [] : fieldNamesOf(schemaBytes[schema - 1]));
 
   const delta = new Delta(rows);
   for (let row = 0; row < rows; row++) {
     const base = 32 + row * ROW;
-    const [start, size, schema] = [32, 36, 52].map((offset) => view.getUint32(base + offset, true));
-    const value = start === NONE ? null : heap.subarray(start, start + size);
+    const start = number(base + 32);
+    schema = number(base + 52);
+    const value = start === NONE ? undefined : new Value(batch, heap + start, heap + start + number(base + 36));
     try {
-      const changed = change({ value, get fieldNames() { return fieldNames(schema); } });
+      const changed = change(value, fieldNames);
       if (changed === value) delta.keep();
       else delta.changeValue(changed, schema);
     } catch (error) {
@@ -151,13 +161,50 @@ export function mapValues(batch, change) {
   return delta.finish();
 }
 
+// Encoded names of the fields of an encoded struct schema.
+function fieldNamesOf(bytes) {
+  const names = [];
+  readSchema(0, names);
+  return names;
+
+  function skipText(at) {
+    return at + 4 + u32(bytes, at);
+  }
+
+  function readSchema(at, into) {
+    const [type, flags] = [bytes[at], bytes[at + 1]];
+    at += 2;
+    if (flags & 2) at = skipText(at); // name
+    if (flags & 4) at += 4; // version
+    if (flags & 8) at = skipText(at); // documentation
+    if (flags & 16) {
+      const count = u32(bytes, at);
+      at += 4;
+      for (let i = 0; i < count * 2; i++) at = skipText(at);
+    }
+    if (flags & 32) at = skipText(at); // default
+    if (type === 11) {
+      const count = u32(bytes, at);
+      at += 4;
+      for (let i = 0; i < count; i++) {
+        const end = skipText(at);
+        into?.push(encodeText(decodeText(bytes, at + 4, end)));
+        at = readSchema(end);
+      }
+    }
+    if (flags & 64) at = readSchema(at); // keys of a map
+    if (flags & 128) at = readSchema(at); // values of a map, elements of an array
+    return at;
+  }
+}
+
 class Delta {
   constructor(inputs) {
     this.verdicts = new Uint8Array(inputs);
     this.next = 0;
     this.changes = [];
     this.failures = [];
-    this.heap = [];
+    this.parts = [];
     this.heapSize = 0;
   }
 
@@ -165,49 +212,48 @@ class Delta {
     this.verdicts[this.next++] = KEEP;
   }
 
-  changeValue(value, schema) {
-    this.changes.push({ input: this.next, slice: this.store(value), schema });
+  changeValue({ bytes, start, end }, schema) {
+    const whole = start === 0 && end === bytes.length;
+    this.changes.push(this.next, this.heapSize, end - start, schema);
+    this.store(whole ? bytes : bytes.subarray(start, end));
     this.verdicts[this.next++] = CHANGE;
   }
 
   fail(stage, reason) {
-    this.failures.push({ input: this.next, stage, slice: this.store(encoder.encode(reason)) });
+    const utf8 = encoder.encode(reason);
+    this.failures.push(this.next, stage, this.heapSize, utf8.length);
+    this.store(utf8);
     this.verdicts[this.next++] = FAIL;
   }
 
   store(bytes) {
-    const slice = [this.heapSize, bytes.length];
-    this.heap.push(bytes);
+    this.parts.push(bytes);
     this.heapSize += bytes.length;
-    return slice;
   }
 
   finish() {
-    const allKept = this.changes.length === 0 && this.failures.length === 0;
+    const { changes, failures, parts, heapSize } = this;
+    const allKept = changes.length === 0 && failures.length === 0;
     const verdicts = allKept ? 0 : this.verdicts.length;
-    const size = 32 + verdicts + this.changes.length * (8 + ROW) + this.failures.length * 16 + this.heapSize;
-    const bytes = new Uint8Array(size);
-    const view = viewOf(bytes);
+    const bytes = new Uint8Array(32 + verdicts + (changes.length / 4) * (8 + ROW) + failures.length * 4 + heapSize);
+    const header = [this.next, 0, 0, changes.length / 4, failures.length / 4, heapSize, allKept ? ALL_KEPT : 0];
     bytes.set(encoder.encode('MRD1'));
-    const header = [this.next, 0, 0, this.changes.length, this.failures.length, this.heapSize, allKept ? ALL_KEPT : 0];
-    let at = 4;
-    const u32 = (number) => {
-      view.setUint32(at, number, true);
-      at += 4;
-    };
-    header.forEach(u32);
-    if (!allKept) bytes.set(this.verdicts, at);
-    at += verdicts;
-    for (const { input, slice, schema } of this.changes) {
-      u32(input);
-      u32(VALUE_CHANGED);
-      view.setUint32(at + 32, slice[0], true);
-      view.setUint32(at + 36, slice[1], true);
-      view.setUint32(at + 52, schema, true);
-      at += ROW;
+    header.forEach((value, index) => setU32(bytes, 4 + index * 4, value));
+    if (!allKept) bytes.set(this.verdicts, 32);
+    let at = 32 + verdicts;
+    for (let i = 0; i < changes.length; i += 4) {
+      setU32(bytes, at, changes[i]);
+      setU32(bytes, at + 4, VALUE_CHANGED);
+      setU32(bytes, at + 8 + 32, changes[i + 1]);
+      setU32(bytes, at + 8 + 36, changes[i + 2]);
+      setU32(bytes, at + 8 + 52, changes[i + 3]);
+      at += 8 + ROW;
     }
-    for (const { input, stage, slice } of this.failures) [input, stage, ...slice].forEach(u32);
-    for (const part of this.heap) {
+    for (const value of failures) {
+      setU32(bytes, at, value);
+      at += 4;
+    }
+    for (const part of parts) {
       bytes.set(part, at);
       at += part.length;
     }

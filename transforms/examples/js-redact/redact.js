@@ -1,8 +1,9 @@
 // Hides all but the last characters of text fields: {"card": "4111111111111111"} becomes {"card": "************1111"}.
 
-import { Tag, mapFields, mapValues, tagOf, text, textOf } from './millrace.js';
+import { Tag, encodeText, mapValues, replaceFields, utf8 } from './millrace.js';
 
 const CLASS = 'com.example.Redact';
+const ASTERISK = 42;
 
 const key = (name, configType, defaultValue, valid, importance, doc) => ({
   name,
@@ -39,35 +40,52 @@ function configure(given) {
     if (stage.class !== CLASS) throw { stage: index, key: undefined, message: `Class ${stage.class} could not be found.` };
     const config = new Map(stage.config);
     const fields = (config.get('fields') ?? '').split(',').map((field) => field.trim());
-    return { fields: new Set(fields), keep: Number(config.get('keep') ?? '4') };
+    return { fields, names: fields.map(encodeText), keep: Number(config.get('keep') ?? '4') };
   });
   return { key: false, value: true, headers: false };
 }
 
-function redact(value, fieldNames, { fields, keep }) {
-  if (tagOf(value) === Tag.null) return value;
-  if (tagOf(value) !== Tag.map && tagOf(value) !== Tag.struct) throw new Error('the value has no fields');
-  return mapFields(value, fieldNames, (name, field) => {
-    if (!fields.has(name) || tagOf(field) === Tag.null) return undefined;
-    const clear = textOf(field);
-    if (clear === undefined) throw new Error(`field ${name} is not text`);
-    const characters = [...clear];
-    const hidden = Math.max(0, characters.length - keep);
-    return text('*'.repeat(hidden) + characters.slice(hidden).join(''));
+function redact(value, fieldNames, { names, fields, keep }) {
+  if (value === undefined || value.tag === Tag.null) return value;
+  if (value.tag !== Tag.map && value.tag !== Tag.struct) throw new Error('the value has no fields');
+  return replaceFields(value, value.tag === Tag.struct ? fieldNames() : [], names, (field, index) => {
+    if (field.tag === Tag.null) return undefined;
+    if (field.tag !== Tag.string) throw new Error(`field ${fields[index]} is not text`);
+    return hide(field, keep);
   });
 }
 
+// The string with all but its last `keep` characters as asterisks, without decoding it: in UTF-8 every byte of a character but the
+// first is 10xxxxxx.
+function hide({ bytes, start, end }, keep) {
+  const first = start + 5;
+  let tail = end;
+  for (; keep > 0 && tail > first; keep--) {
+    do tail--;
+    while ((bytes[tail] & 0xc0) === 0x80);
+  }
+  let hidden = 0;
+  for (let at = first; at < tail; at++) {
+    if ((bytes[at] & 0xc0) !== 0x80) hidden++;
+  }
+  const changed = utf8(hidden + end - tail);
+  changed.fill(ASTERISK, 5, 5 + hidden);
+  changed.set(bytes.subarray(tail, end), 5 + hidden);
+  return changed;
+}
+
 function apply(batch) {
-  return mapValues(batch, (record) =>
-    stages.reduce((value, stage, index) => {
+  return mapValues(batch, (value, fieldNames) => {
+    for (let index = 0; index < stages.length; index++) {
       try {
-        return redact(value, tagOf(value) === Tag.struct ? record.fieldNames : [], stage);
+        value = redact(value, fieldNames, stages[index]);
       } catch (error) {
         error.stage = index;
         throw error;
       }
-    }, record.value),
-  );
+    }
+    return value;
+  });
 }
 
 export const transformations = { describe, configure, apply };
