@@ -4,8 +4,9 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use millrace_dates::DateFormat;
 use millrace_scenarios::{Http, Worker, eventually, free_port, millrace};
 use serde_json::Value;
 
@@ -48,7 +49,9 @@ async fn real_demo_is_exact_after_kills() {
     let (path, port_text) = (data.display().to_string(), port.to_string());
     let arguments = ["demo", "--data", &path, "--port", &port_text];
     let http = Http::default();
-    // The demo itself sends 20 orders a second; these come on top, by their own keys, through each death of the worker.
+    // The demo itself sends 20 orders a second; these come on top, by their own keys, through each death of the worker. Their hours
+    // are none of the demo's, which are now and the five before, and not yet closed, which they are after 24.
+    let hours = [10, 11, 12].map(hours_ago);
     let url = format!("http://127.0.0.1:{}/api/orders", port + 1);
     let mut worker = Worker::start(&arguments, &log);
     for n in 0..600 {
@@ -57,8 +60,8 @@ async fn real_demo_is_exact_after_kills() {
             worker = Worker::start(&arguments, &log);
         }
         let body = format!(
-            r#"{{"orderId":"k-{n}","customerId":"c","productId":"p","quantity":1,"price":9.99,"orderTime":"2026-11-20T1{}:00:00Z","status":"CREATED"}}"#,
-            n % 3
+            r#"{{"orderId":"k-{n}","customerId":"c","productId":"p","quantity":1,"price":9.99,"orderTime":"{}","status":"CREATED"}}"#,
+            hours[n % 3]
         );
         let key = format!("kill-{n}");
         let send = || async {
@@ -71,10 +74,23 @@ async fn real_demo_is_exact_after_kills() {
     let database = millrace_connector_jdbc::tools::Database::sqlite(&data.join("shopstream.db"));
     let mut worker = Worker::start(&arguments, &log);
     let counts = || async {
-        let count = "SELECT 'k', COUNT(*) FROM transactions WHERE orderId LIKE 'k-%' UNION ALL SELECT 'h', SUM(transactionCount) FROM hourly_summary WHERE hourWindow LIKE '2026-11-20T1%'";
-        database.query(count).await.unwrap_or_default()
+        let count = format!(
+            "SELECT 'k', COUNT(*) FROM transactions WHERE orderId LIKE 'k-%' UNION ALL \
+             SELECT 'h', SUM(transactionCount) FROM hourly_summary WHERE hourWindow IN ('{}')",
+            hours.join("','")
+        );
+        database.query(&count).await.unwrap_or_default()
     };
     let wanted = vec![("k".to_owned(), 600), ("h".to_owned(), 600)];
     eventually("600 orders arrive once", Duration::from_mins(1), counts, |seen| *seen == wanted).await;
     worker.stop();
+}
+
+/// The hour that was `hours` ago, as windows are named.
+fn hours_ago(hours: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let millis = i64::try_from((now / 3_600 - hours) * 3_600_000).expect("in range");
+    let mut text = String::new();
+    DateFormat::new("yyyy-MM-dd'T'HH:00:00'Z'").expect("a pattern").format(millis, &mut text);
+    text
 }
