@@ -84,7 +84,7 @@ pub(crate) struct SinkConfig {
     /// `connection.url`; another one than that is refused.
     #[config(name = "dialect.name", default = "", importance = "low", group = "Connection", order = 6)]
     pub(crate) dialect_name: String,
-    /// Accepted for compatibility: the worker tries again with back-off (`errors.retry.timeout`).
+    /// Accepted for compatibility: the worker tries again with back-off, without end.
     #[config(default = "3", range = "1..", importance = "low", group = "Connection", order = 7)]
     pub(crate) connection_attempts: i32,
     /// Accepted for compatibility, as `connection.attempts`.
@@ -232,7 +232,7 @@ pub(crate) struct SinkConfig {
     )]
     pub(crate) merge_holdlock: bool,
 
-    /// Accepted for compatibility: the worker tries again after errors that may pass (`errors.retry.timeout`).
+    /// Accepted for compatibility: the worker tries again after errors that may pass, without end.
     #[config(name = "max.retries", default = "10", range = "0..", group = "Retries", order = 1)]
     pub(crate) max_retries: i32,
     /// Accepted for compatibility, as `max.retries`.

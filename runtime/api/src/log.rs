@@ -122,7 +122,7 @@ impl ConsumerOptions {
             subscription,
             read_committed: true,
             from_latest: false,
-            max_records: 2_000,
+            max_records: 5_000,
             buffer_bytes: 16 << 20,
             end_events: false,
             overrides: Props::new(),

@@ -75,14 +75,12 @@ impl Taken {
         self.written.clear();
         self.hashes = 0;
         self.changed = false;
-        let mut rest = Value::of(base).body();
-        let at = |rest: &[u8]| base.len() - rest.len();
-        while let Some((name, after)) = Value::split(rest) {
-            let Some((_, next)) = Value::split(after) else { break };
-            let key = Span::new(at(rest), at(after), false);
-            let value = Span::new(at(after), at(next), false);
-            self.push(key, value, hash(name.bytes()));
-            rest = next;
+        let mut start = base.len() - Value::of(base).body().len();
+        while let Some(middle) = Value::end(base, start) {
+            let Some(end) = Value::end(base, middle) else { break };
+            let name = base.get(start..middle).unwrap_or_default();
+            self.push(Span::new(start, middle, false), Span::new(middle, end, false), hash(name));
+            start = end;
         }
     }
 

@@ -21,13 +21,20 @@ impl<'a> Value<'a> {
     #[must_use]
     #[inline]
     pub fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (value, rest) = bytes.split_at_checked(Self::end(bytes, 0)?)?;
+        Some((Self { bytes: value }, rest))
+    }
+
+    /// Where the value ends that starts at `start`, which is within `bytes`. `None` as for [`Value::split`].
+    #[must_use]
+    #[inline]
+    pub fn end(bytes: &[u8], start: usize) -> Option<usize> {
         // One look into a table, no branch per tag: this is where readers spend their time.
-        let size = match *SIZES.get(usize::from(*bytes.first()?))? {
-            PREFIXED => 5usize.checked_add(read_u32(bytes, 1)? as usize)?,
+        let size = match *SIZES.get(usize::from(*bytes.get(start)?))? {
+            PREFIXED => 5usize.checked_add(read_u32(bytes, start.checked_add(1)?)? as usize)?,
             size => usize::from(size),
         };
-        let (value, rest) = bytes.split_at_checked(size)?;
-        Some((Self { bytes: value }, rest))
+        start.checked_add(size).filter(|end| *end <= bytes.len())
     }
 
     /// The value that is all of `bytes`; an empty slice is null.

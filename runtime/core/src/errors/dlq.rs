@@ -2,6 +2,7 @@
 
 use millrace_api::batch::NO_PARTITION;
 use millrace_api::batch::raw::{RawBatch, RawRecord, RawRecords};
+use millrace_api::config::Props;
 use millrace_api::log::{Log, Producer, ProducerOptions, TopicSpec};
 use millrace_api::{Error, ErrorKind, Result};
 
@@ -18,17 +19,23 @@ pub struct DeadLetterQueue {
 }
 
 impl DeadLetterQueue {
-    /// Opens the queue of a connector, creating its topic; `None` when none is configured.
+    /// Opens the queue of a connector, creating its topic; `None` when none is configured. `overrides` are the connector's settings
+    /// of its producer.
     ///
     /// # Errors
     /// When the topic cannot be created or the producer not opened.
-    pub async fn open(config: &SinkConnectorConfig, id: &TaskId, log: &dyn Log) -> Result<Option<Self>> {
+    pub async fn open(
+        config: &SinkConnectorConfig,
+        id: &TaskId,
+        overrides: Props,
+        log: &dyn Log,
+    ) -> Result<Option<Self>> {
         if config.dlq_topic.is_empty() {
             return Ok(None);
         }
         create_topic(config, log).await?;
         let client_id = format!("connector-dlq-producer-{id}");
-        let producer = log.producer(ProducerOptions { client_id, ..ProducerOptions::default() }).await?;
+        let producer = log.producer(ProducerOptions { client_id, overrides, ..ProducerOptions::default() }).await?;
         Ok(Some(Self {
             topic: config.dlq_topic.clone(),
             headers: config.dlq_context_headers,

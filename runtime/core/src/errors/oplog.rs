@@ -5,6 +5,7 @@
 
 use millrace_api::Result;
 use millrace_api::batch::raw::{RawBatch, RawRecord, RawRecords};
+use millrace_api::config::Props;
 use millrace_api::log::{Log, Producer, ProducerOptions};
 
 use crate::config::SinkConnectorConfig;
@@ -36,13 +37,18 @@ impl OperationLog {
     ///
     /// # Errors
     /// When the producer cannot be opened.
-    pub async fn open(config: &SinkConnectorConfig, id: &TaskId, log: &dyn Log) -> Result<Option<Self>> {
+    pub async fn open(
+        config: &SinkConnectorConfig,
+        id: &TaskId,
+        overrides: Props,
+        log: &dyn Log,
+    ) -> Result<Option<Self>> {
         let oplog = &config.operation_log;
         if oplog.topic.is_empty() {
             return Ok(None);
         }
         let client_id = format!("connector-oplog-producer-{id}");
-        let producer = log.producer(ProducerOptions { client_id, ..ProducerOptions::default() }).await?;
+        let producer = log.producer(ProducerOptions { client_id, overrides, ..ProducerOptions::default() }).await?;
         let named = !oplog.service_name.is_empty();
         Ok(Some(Self {
             topic: oplog.topic.clone(),

@@ -110,6 +110,7 @@ impl Worker {
         options.buffer_bytes = self.parts.config.task_buffer_bytes;
         options.overrides = consumer_overrides(&start.connector, &group, self.parts.kafka);
         let cancel = CancellationToken::new();
+        let overrides = strip_prefix(&start.connector, "producer.override");
         Ok(Box::new(SinkRun {
             id: start.id.clone(),
             task,
@@ -124,8 +125,8 @@ impl Worker {
             converters: Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?,
             chain: self.parts.plugins.components.chain(&start.connector)?,
             tolerance: Tolerance::new(&config.common, start.id.clone()),
-            dlq: DeadLetterQueue::open(&config, &start.id, &**log).await?,
-            oplog: OperationLog::open(&config, &start.id, &**log).await?,
+            dlq: DeadLetterQueue::open(&config, &start.id, overrides.clone(), &**log).await?,
+            oplog: OperationLog::open(&config, &start.id, overrides, &**log).await?,
             consumer: log.consumer(options).await?,
             internal_topics: names(start.config.get(super::connectors::INTERNAL_TOPICS)),
             metrics: self.metrics.task(&start.id.connector, start.id.task),

@@ -22,7 +22,8 @@ pub(super) fn config(bootstrap: &str, worker: &ClientProps, options: &ProducerOp
     let defaults = [
         ("client.id", options.client_id.clone()),
         ("linger.ms", "5".to_owned()),
-        ("delivery.timeout.ms", "120000".to_owned()),
+        // As Kafka Connect sets it: an outage of Kafka is waited out.
+        ("delivery.timeout.ms", i32::MAX.to_string()),
         ("message.max.bytes", (1 << 20).to_string()),
         ("queue.buffering.max.kbytes", (32 << 10).to_string()),
         ("max.in.flight.requests.per.connection", "5".to_owned()),

@@ -78,7 +78,7 @@ impl<'o> Output<'o> {
         Self { input, heap, work, pending: Pending::NOTHING }
     }
 
-    /// Sends the record to another topic. The host refuses names that Kafka would refuse.
+    /// Sends the record to another topic. Of a source, a record with a name that Kafka would refuse is at fault.
     pub fn topic(&mut self, name: &str) {
         let start = self.heap.len();
         self.heap.extend_from_slice(name.as_bytes());
