@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use millrace_api::config::Props;
-use millrace_api::log::TopicSpec;
+use millrace_api::log::{TopicSpec, topic_name_fault};
 use millrace_api::{Error, Result};
 
 use super::{Topic, TopicConfig};
@@ -117,16 +117,9 @@ fn decode(name: &str, bytes: &[u8], options: &LocalOptions) -> Result<Topic> {
     Ok(Topic::new(name, id, partitions, props, config))
 }
 
-/// Kafka's rules for the names of topics.
+/// Refuses names that Kafka would refuse.
 fn check_name(name: &str) -> Result<()> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let fault = match name {
-        "" => "it is empty",
-        "." | ".." => "it must not be . or ..",
-        _ if name.len() > 249 => "it is longer than 249 characters",
-        _ if !name.bytes().all(legal) => "it may only contain ASCII letters, digits, '.', '_' and '-'",
-        _ => return Ok(()),
-    };
+    let Some(fault) = topic_name_fault(name) else { return Ok(()) };
     Err(Error::config(format!("Invalid topic name: {fault}"))
         .with("topic", name.escape_default().take(260).collect::<String>()))
 }
