@@ -86,6 +86,16 @@ pub trait ConnectorPlugin: Send + Sync {
         self.config_def().validate(props)
     }
 
+    /// An operator wants other offsets for a stopped source connector (KIP-875): checks them, and changes what the connector keeps
+    /// elsewhere; `None` for an offset removes it. Whether the connector took care of it: when not, the answer says that offsets kept
+    /// elsewhere are the operator's. Sources that know what their offsets look like refuse others here.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] naming what is wrong with which offset.
+    async fn alter_offsets(&self, _props: &Props, _offsets: &[(Json, Option<Json>)]) -> Result<bool> {
+        Ok(false)
+    }
+
     /// A connector, not started yet.
     fn connector(&self) -> Box<dyn Connector>;
 

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     NotFound,
     /// The request clashes with the present state.
     Conflict,
+    /// Another worker of the cluster answers for this; see [`Error::elsewhere`].
+    Elsewhere,
     /// A deadline passed.
     Timeout,
     /// Another instance took over (fenced producer, lost partition); this one must stop without writing more.
@@ -46,6 +48,7 @@ impl ErrorKind {
             Self::Conflict => "org.apache.kafka.connect.errors.AlreadyExistsException",
             Self::Timeout => "org.apache.kafka.common.errors.TimeoutException",
             Self::Fenced => "org.apache.kafka.common.errors.ProducerFencedException",
+            Self::Elsewhere => "org.apache.kafka.connect.runtime.distributed.NotLeaderException",
             Self::External | Self::Cancelled | Self::Limit | Self::Internal => {
                 "org.apache.kafka.connect.errors.ConnectException"
             }
@@ -64,13 +67,14 @@ struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     context: Vec<(&'static str, String)>,
+    url: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// A new error without context.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        let inner = Inner { kind, message: message.into(), context: Vec::new(), source: None };
+        let inner = Inner { kind, message: message.into(), context: Vec::new(), url: None, source: None };
         Self { inner: Box::new(inner) }
     }
 
@@ -97,6 +101,20 @@ impl Error {
     /// Shorthand for [`ErrorKind::Internal`].
     pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Internal, message)
+    }
+
+    /// Another worker must be asked: the one at `url`, or nobody knows yet which (a rebalance is under way). Whoever serves the
+    /// request forwards it, at most once.
+    pub fn elsewhere(message: impl Into<Cow<'static, str>>, url: Option<String>) -> Self {
+        let mut error = Self::new(ErrorKind::Elsewhere, message);
+        error.inner.url = url;
+        error
+    }
+
+    /// Where to ask instead, for [`ErrorKind::Elsewhere`].
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.inner.url.as_deref()
     }
 
     /// Adds a context pair, outermost last.

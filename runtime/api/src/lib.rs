@@ -4,7 +4,7 @@
 //! - [`schema`]: Kafka Connect's schemas.
 //! - [`batch`]: the record batch, its wire form, and the delta a WASM stage answers with.
 //! - [`config`]: `ConfigDef`, the one table behind parsing, validation, REST answers and docs.
-//! - [`connector`], [`log`], [`converter`], [`transform`]: the seams (feature `host`).
+//! - [`connector`], [`log`], [`group`], [`converter`], [`transform`]: the seams (feature `host`).
 
 pub mod batch;
 pub mod config;
@@ -16,6 +16,8 @@ pub mod value;
 pub mod connector;
 #[cfg(feature = "host")]
 pub mod converter;
+#[cfg(feature = "host")]
+pub mod group;
 #[cfg(feature = "host")]
 pub mod log;
 #[cfg(feature = "host")]

@@ -283,6 +283,14 @@ pub trait Log: Send + Sync {
     /// All topics, by name.
     async fn topics(&self) -> Result<Vec<TopicInfo>>;
 
+    /// A topic's settings by their Kafka names, defaults included; empty when this log cannot tell.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`].
+    async fn topic_config(&self, _name: &str) -> Result<Props> {
+        Ok(Props::new())
+    }
+
     /// First and next offset of every partition of a topic, by partition. `read_committed`: the next offset is the last stable one.
     ///
     /// # Errors

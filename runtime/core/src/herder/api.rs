@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use millrace_api::config::{ConfigKey, ConfigValue, Props};
+use millrace_api::connector::Json;
 use millrace_api::{Error, Result};
 
 /// State of a connector or task (`AbstractStatus.State`).
@@ -116,10 +117,45 @@ pub struct ConfigInfos {
     pub configs: Vec<(ConfigKey, ConfigValue)>,
 }
 
+/// A position: of a source's partition, or of a sink's `{"kafka_topic","kafka_partition"}`; no offset is a reset.
+pub type Position = (Json, Option<Json>);
+
+/// A key that workers of a group share and sign requests among each other with (KIP-507).
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionKey {
+    /// Algorithm of the key: `HmacSHA256`.
+    pub algorithm: String,
+    /// The key. A secret.
+    pub key: Vec<u8>,
+    /// When it was made, in milliseconds of Unix time.
+    pub created: i64,
+}
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionKey")
+            .field("algorithm", &self.algorithm)
+            .field("created", &self.created)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a worker asks its peers for signatures, and what it checks them with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signing {
+    /// Nobody signs: the group speaks a protocol without keys.
+    Off,
+    /// Signatures are asked for, but no key has been read yet (503).
+    Pending,
+    /// Signatures are asked for and made with the first key; the others still hold for checking.
+    Keys(Vec<SessionKey>),
+}
+
 /// A herder: it owns the connectors of a worker or a cluster. No call waits for connector code; each answers from what is
 /// written down and lets the worker catch up.
 ///
 /// Errors carry Kafka Connect's wording; kinds map to HTTP codes: `NotFound` 404, `Config` 400, `Conflict` 409, others 500.
+/// [`millrace_api::ErrorKind::Elsewhere`] carries the URL of the worker that answers, to which the request is forwarded; without one it is a 409.
 #[async_trait]
 pub trait Herder: Send + Sync {
     /// Names, sorted.
@@ -138,6 +174,42 @@ pub trait Herder: Send + Sync {
         initial: Option<TargetState>,
         replace: bool,
     ) -> Result<(bool, ConnectorInfo)>;
+    /// Changes some keys of a connector's configuration: `None` removes one (KIP-477).
+    async fn patch_config(&self, _name: &str, _patch: Vec<(String, Option<String>)>) -> Result<ConnectorInfo> {
+        Err(unsupported("PATCH of a configuration"))
+    }
+    /// Committed positions of a connector (KIP-875).
+    async fn offsets(&self, _name: &str) -> Result<Vec<Position>> {
+        Err(unsupported("reading offsets"))
+    }
+    /// Sets (`Some`) or resets all (`None`) positions of a stopped connector; the message to answer with.
+    async fn alter_offsets(&self, _name: &str, _offsets: Option<Vec<Position>>) -> Result<String> {
+        Err(unsupported("altering offsets"))
+    }
+    /// Topics that a connector has used since it was created or reset (KIP-558); empty for one that does not exist.
+    async fn active_topics(&self, _name: &str) -> Result<Vec<String>> {
+        Err(unsupported("topic tracking"))
+    }
+    /// Forgets the topics that a connector has used.
+    async fn reset_active_topics(&self, _name: &str) -> Result<()> {
+        Err(unsupported("topic tracking"))
+    }
+    /// Sets a logger's level on every worker (KIP-976). The level has been checked.
+    async fn set_cluster_logger(&self, _namespace: &str, _level: &str) -> Result<()> {
+        Err(unsupported("loggers of the cluster"))
+    }
+    /// From another worker: the configurations that a connector there has made for its tasks.
+    async fn put_task_configs(&self, _name: &str, _configs: Vec<Props>) -> Result<()> {
+        Err(unsupported("task configurations of other workers"))
+    }
+    /// From another worker: fences producers of a source connector's former tasks (KIP-618).
+    async fn fence_zombies(&self, _name: &str) -> Result<()> {
+        Err(unsupported("fencing for other workers"))
+    }
+    /// Keys for requests among workers.
+    fn signing(&self) -> Signing {
+        Signing::Off
+    }
     /// Deletes a connector; its committed offsets stay.
     async fn delete(&self, name: &str) -> Result<()>;
     /// Pauses, resumes or stops.
@@ -164,4 +236,8 @@ pub trait Herder: Send + Sync {
 #[must_use]
 pub fn not_found(name: &str) -> Error {
     Error::new(millrace_api::ErrorKind::NotFound, format!("Connector {name} not found"))
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::internal(format!("this herder has no {what}"))
 }
