@@ -7,6 +7,7 @@
 pub mod config;
 mod java;
 mod json;
+pub mod offsets;
 pub mod status;
 
 /// A record to be written: the log chooses the partition by its key.
