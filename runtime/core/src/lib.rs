@@ -3,6 +3,7 @@
 pub mod config;
 pub mod convert;
 pub mod errors;
+pub mod group;
 pub mod herder;
 pub mod metrics;
 pub mod offsets;
