@@ -10,6 +10,7 @@ pub mod offsets;
 pub mod plugins;
 pub mod sink;
 pub mod source;
+pub mod storage;
 pub mod task;
 pub mod time;
 pub mod worker;
