@@ -66,9 +66,10 @@ impl Cooperative {
                 hints.entry(item.clone()).or_insert(peer);
             }
         }
-        let here: Vec<&Unit> = configured.iter().filter(|unit| !self.memory.waits(unit)).collect();
+        let waiting: BTreeSet<&Unit> = self.memory.waiting().collect();
+        let here: Vec<&Unit> = configured.iter().filter(|unit| !waiting.contains(unit)).collect();
+        let settled = self.memory.is_calm() && waiting.is_empty();
         let decide = |may_move| decide(round, &here, &active.owners, &hints, may_move);
-        let settled = self.memory.missing.is_empty() && self.memory.may_move(round.now_ms);
         let mut decision = decide(settled);
         if settled && !self.memory.allow(!decision.moves.is_empty(), round.now_ms, self.max_delay_ms) {
             decision = decide(false);

@@ -105,6 +105,7 @@ impl Leader {
                 own = round.work.offset,
                 "another member has read more of the config topic; everybody joins again"
             );
+            self.cooperative.skip(round);
             let mismatch =
                 Assignment { error: CONFIG_MISMATCH, ..Assignment::empty(round.protocol, round.leader, url, read) };
             return round.peers.iter().map(|peer| (peer.member.clone(), mismatch.clone())).collect();

@@ -14,8 +14,8 @@ pub(super) struct Memory {
     pub(super) generation: Option<i32>,
     /// By member id.
     members: BTreeMap<String, Member>,
-    /// Work whose worker is gone, the longest gone first.
-    pub(super) missing: Vec<Missing>,
+    /// Workers that are gone and what they had, the longest gone first.
+    missing: Vec<Missing>,
     /// Work that was stopped so that this member can have it.
     pub(super) planned: BTreeMap<Unit, String>,
     /// Whether work was moved in the last round.
@@ -34,19 +34,22 @@ struct Member {
 
 /// What a worker that is gone had.
 #[derive(Debug)]
-pub(super) struct Missing {
+struct Missing {
     url: String,
-    pub(super) share: BTreeSet<Unit>,
+    share: BTreeSet<Unit>,
     /// Then others get it.
     until_ms: i64,
 }
 
 impl Memory {
     /// Forgets everything when the last round that this worker saw the end of was not the one remembered: the decision was not
-    /// carried out, or somebody else has led since.
+    /// carried out, or somebody else has led since. A back-off that is over is forgotten, too.
     pub(super) fn recall(&mut self, round: &Round<'_>) {
         if self.generation.is_none() || self.generation != round.completed {
             *self = Self::default();
+        }
+        if self.calm_ms.is_some_and(|until| until <= round.now_ms) {
+            self.calm_ms = None;
         }
     }
 
@@ -64,42 +67,43 @@ impl Memory {
         owners: &BTreeMap<Unit, usize>,
         max_delay_ms: i64,
     ) -> BTreeMap<Unit, usize> {
-        let mut newcomers = self.newcomers(round);
+        let newcomers = self.newcomers(round);
         let lost = |unit: &Unit| configured.contains(unit) && !owners.contains_key(unit);
+        let until_ms = round.now_ms.saturating_add(max_delay_ms);
         let mut hints = BTreeMap::new();
-        for (id, member) in std::mem::take(&mut self.members) {
-            let share: BTreeSet<Unit> = member.share.into_iter().filter(&lost).collect();
+        for (id, Member { url, share }) in std::mem::take(&mut self.members) {
             match round.peers.iter().position(|peer| peer.member == id) {
                 // It is still there, but never got its work or gave it up.
-                Some(peer) => hints.extend(share.into_iter().map(|unit| (unit, peer))),
-                None => self.missing.push(Missing {
-                    url: member.url,
-                    share,
-                    until_ms: round.now_ms.saturating_add(max_delay_ms),
-                }),
+                Some(peer) => hints.extend(share.into_iter().filter(&lost).map(|unit| (unit, peer))),
+                None => self.missing.push(Missing { url, share, until_ms }),
             }
         }
         for missing in &mut self.missing {
             missing.share.retain(|unit| lost(unit) && !hints.contains_key(unit));
         }
-        self.missing.retain(|missing| !missing.share.is_empty() && missing.until_ms > round.now_ms);
-        // First those who return, so that a stranger does not take what is theirs.
-        for missing in &mut self.missing {
-            let returned = newcomers
-                .iter()
-                .position(|peer| round.peers.get(*peer).is_some_and(|peer| peer.state.url == missing.url));
-            if let Some(peer) = returned.map(|at| newcomers.remove(at)) {
-                missing.hand_over(round, peer, &mut hints);
-            }
-        }
-        newcomers.retain(|peer| round.peers.get(*peer).is_some_and(|peer| unit::held(peer).is_empty()));
-        for missing in &mut self.missing {
-            if !missing.share.is_empty() && !newcomers.is_empty() {
-                missing.hand_over(round, newcomers.remove(0), &mut hints);
-            }
-        }
-        self.missing.retain(|missing| !missing.share.is_empty());
+        self.missing.retain(|missing| missing.until_ms > round.now_ms);
+        self.hand_over(round, newcomers, &mut hints);
         hints
+    }
+
+    /// What is missing goes to those who return, then to others in the place of those who do not.
+    fn hand_over(&mut self, round: &Round<'_>, mut newcomers: Vec<usize>, hints: &mut BTreeMap<Unit, usize>) {
+        self.missing.retain_mut(|missing| {
+            let is_back = |peer: &usize| round.peers.get(*peer).is_some_and(|peer| peer.state.url == missing.url);
+            let Some(at) = newcomers.iter().position(is_back) else { return true };
+            missing.hand_over(round, newcomers.remove(at), hints);
+            false
+        });
+        let strangers =
+            newcomers.into_iter().filter(|peer| round.peers.get(*peer).is_some_and(|peer| unit::held(peer).is_empty()));
+        for (missing, peer) in self.missing.iter_mut().filter(|missing| !missing.share.is_empty()).zip(strangers) {
+            missing.hand_over(round, peer, hints);
+        }
+    }
+
+    /// Work that waits for its worker.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Unit> {
+        self.missing.iter().flat_map(|missing| &missing.share)
     }
 
     /// Members that were not there in the round before.
@@ -108,17 +112,8 @@ impl Memory {
         peers.filter(|(_, peer)| !self.members.contains_key(&peer.member)).map(|(number, _)| number).collect()
     }
 
-    /// Whether a unit waits for its worker.
-    pub(super) fn waits(&self, unit: &Unit) -> bool {
-        self.missing.iter().any(|missing| missing.share.contains(unit))
-    }
-
-    /// Whether no back-off is under way. One that is over is forgotten.
-    pub(super) fn may_move(&mut self, now_ms: i64) -> bool {
-        if self.calm_ms.is_some_and(|until| until <= now_ms) {
-            self.calm_ms = None;
-            self.moved = false;
-        }
+    /// Whether no back-off is under way.
+    pub(super) fn is_calm(&self) -> bool {
         self.calm_ms.is_none()
     }
 
@@ -140,7 +135,8 @@ impl Memory {
 
     /// How long members wait before they join again; `None` when nothing is waiting.
     pub(super) fn delay(&self, now_ms: i64, max_delay_ms: i64) -> Option<i64> {
-        let until = self.missing.iter().map(|missing| missing.until_ms).chain(self.calm_ms).min()?;
+        let waiting = self.missing.iter().filter(|missing| !missing.share.is_empty()).map(|missing| missing.until_ms);
+        let until = waiting.chain(self.calm_ms).min()?;
         Some(until.saturating_sub(now_ms).clamp(0, max_delay_ms))
     }
 
@@ -154,7 +150,7 @@ impl Memory {
         self.generation = Some(round.generation);
         let member = |peer: usize| round.peers.get(peer).map(|peer| peer.member.clone());
         self.planned = moves.iter().filter_map(|(unit, _, to)| Some((unit.clone(), member(*to)?))).collect();
-        if !self.missing.is_empty() {
+        if self.waiting().next().is_some() {
             self.moved = false;
         }
         let mut shares: Vec<BTreeSet<Unit>> = round.peers.iter().map(|_| BTreeSet::new()).collect();
