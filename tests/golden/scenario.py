@@ -14,7 +14,7 @@
 
 Besides HTTP methods a step may be `APPEND file` (the body's lines, to a file), `LINES file` (answers with the file's lines) or
 `INTERNAL configs|offsets|status text` (answers with what that topic of the worker has for keys that contain the text).
-`$run`, `$dir` and `$worker` are names of this run: an id, a folder, the worker's host and port.
+`$run` is an id and `$dir` a folder that only this playing of this file has; `$worker` is the worker's host and port.
 """
 import dataclasses, pathlib, re
 
@@ -95,17 +95,19 @@ def clause(text):
 
 
 def find(value, path):
-    """What a dotted path leads to; `#` is a length, a number an index. None when it leads nowhere."""
-    for part in path.split("."):
-        if part == "#":
-            value = len(value) if isinstance(value, (list, dict, str)) else None
-        elif isinstance(value, list):
-            value = value[int(part)] if part.isdigit() and int(part) < len(value) else None
-        elif isinstance(value, dict):
-            value = value.get(part)
-        else:
-            return None
-    return value
+    """What a dotted path leads to; `#` is a length, a number an index; keys may have dots themselves. None when it leads nowhere."""
+    if path == "#":
+        return len(value) if isinstance(value, (list, dict, str)) else None
+    if isinstance(value, list):
+        part, _, rest = path.partition(".")
+        found = value[int(part)] if part.isdigit() and int(part) < len(value) else None
+        return find(found, rest) if rest else found
+    if isinstance(value, dict):
+        if path in value:
+            return value[path]
+        for end in (n for n, letter in enumerate(path) if letter == "." and path[:n] in value):
+            return find(value[path[:end]], path[end + 1:])
+    return None
 
 
 def holds(wait, status, body):
