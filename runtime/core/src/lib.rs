@@ -7,6 +7,7 @@ pub mod herder;
 pub mod metrics;
 pub mod offsets;
 pub mod plugins;
+pub mod providers;
 pub mod sink;
 pub mod source;
 pub mod task;
