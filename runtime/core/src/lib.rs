@@ -3,6 +3,7 @@
 pub mod config;
 pub mod convert;
 pub mod errors;
+pub mod group;
 pub mod herder;
 pub mod metrics;
 pub mod offsets;
@@ -10,6 +11,7 @@ pub mod plugins;
 pub mod providers;
 pub mod sink;
 pub mod source;
+pub mod storage;
 pub mod task;
 pub mod time;
 pub mod worker;
