@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod offsets;
 pub mod peers;
 pub mod plugins;
+pub mod providers;
 pub mod sink;
 pub mod source;
 pub mod storage;
