@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub, reason = "a test")]
 
+#[path = "group/bytes.rs"]
+mod bytes;
 #[path = "group/decision.rs"]
 mod decision;
 #[path = "group/model.rs"]
