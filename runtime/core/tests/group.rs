@@ -7,6 +7,8 @@
 mod bytes;
 #[path = "group/decision.rs"]
 mod decision;
+#[path = "group/decisions.rs"]
+mod decisions;
 #[path = "group/model.rs"]
 mod model;
 #[path = "group/properties.rs"]
