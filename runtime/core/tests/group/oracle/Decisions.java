@@ -13,7 +13,7 @@ import org.apache.kafka.connect.util.ConnectorTaskId;
 /**
  * Plays the stories in the given file to groups whose leader is Kafka Connect's own assignor, and prints them with what came of it.
  * Steps: `join url`, `crash url`, `connector name tasks`, `remove name`, `pass ms`; `round` (a rebalance, and those that follow at once
- * because members gave something up) and `settle` (rounds and waiting until nothing is waited for) are followed by
+ * because members gave something up), `once` (only the first of these) and `settle` (rounds and waiting until nothing is waited for) are followed by
  * `-> delay, moves, idle, connectors, tasks`: what members were told to wait, how much running work was taken from somebody else's duplicate-free
  * hands so far, how much nobody runs, and how much each worker has, sorted.
  */
@@ -46,10 +46,11 @@ public class Decisions {
                 case "connector" -> work.put(w[1], Integer.parseInt(w[2]));
                 case "remove" -> work.remove(w[1]);
                 case "pass" -> now += Long.parseLong(w[1]);
-                case "round" -> report(rounds());
+                case "round" -> report(rounds(12));
+                case "once" -> report(rounds(1));
                 case "settle" -> {
-                    int delay = rounds();
-                    for (int i = 0; delay > 0 && i < 10; i++) { now += delay; delay = rounds(); }
+                    int delay = rounds(12);
+                    for (int i = 0; delay > 0 && i < 10; i++) { now += delay; delay = rounds(12); }
                     report(delay);
                 }
                 default -> { }
@@ -66,9 +67,9 @@ public class Decisions {
         members.add(m);
     }
 
-    static int rounds() {
+    static int rounds(int most) {
         int delay = 0;
-        for (int i = 0; i < 12; i++) {
+        for (int i = 0; i < most; i++) {
             generation++;
             Map<String, ConnectorsAndTasks> held = new LinkedHashMap<>();
             for (Member m : members) held.put(m.id, new ConnectorsAndTasks.Builder().with(m.connectors, m.tasks).build());
@@ -90,7 +91,7 @@ public class Decisions {
                 m.completed = generation;
             }
             delay = leader.assignor.delay;
-            if (!again) return delay;
+            if (!again || most == 1) return delay;
         }
         throw new IllegalStateException("no end");
     }
