@@ -7,9 +7,9 @@
 mod bytes;
 #[path = "group/decision.rs"]
 mod decision;
-#[path = "group/decisions.rs"]
-mod decisions;
 #[path = "group/model.rs"]
 mod model;
 #[path = "group/properties.rs"]
 mod properties;
+#[path = "group/stories.rs"]
+mod stories;

@@ -1,9 +1,10 @@
-//! Bytes that Kafka Connect wrote are read as it reads them, and written as it writes them. `oracle/record` recorded them.
+//! Bytes that Kafka Connect wrote are read as it reads them, and written as it writes them; its eager leader's decisions, too.
+//! `oracle/record` recorded them.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use millrace_core::group::{Assignment, Protocol, WorkerState};
+use millrace_core::group::{Assignment, ConnectorWork, Leader, Peer, Protocol, Round, Work, WorkerState};
 use proptest::prelude::*;
 
 const RECORDED: &str = include_str!("oracle/bytes.tsv");
@@ -76,6 +77,46 @@ fn text(of: &Assignment) -> String {
 fn state_text(of: &WorkerState) -> String {
     let held = of.assignment.as_ref().map_or("none".to_owned(), text);
     format!("{}|{}|{held}", of.url, of.offset)
+}
+
+/// `a=1,b=2`.
+fn pairs(text: &str) -> Vec<(&str, u32)> {
+    text.split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, number)| (name, number.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn eager_decisions_are_kafka_connects() {
+    let mut mismatches = 0;
+    for line in include_str!("oracle/eager.tsv").lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [members, read, work, expected] = columns[..] else { panic!("{line}") };
+        let peer = |(member, offset): (&str, u32)| Peer {
+            member: member.to_owned(),
+            state: WorkerState { url: format!("http://{member}/"), offset: offset.into(), assignment: None },
+            runs: None,
+        };
+        let peers: Vec<Peer> = pairs(members).into_iter().map(peer).collect();
+        let connector = |tasks| ConnectorWork { tasks, ..ConnectorWork::default() };
+        let connectors = pairs(work).into_iter().map(|(name, tasks)| (name.into(), connector(tasks))).collect();
+        let work = Work { offset: read.parse().unwrap(), connectors };
+        let round = Round {
+            generation: 1,
+            completed: None,
+            protocol: Protocol::Eager,
+            leader: &peers[0].member,
+            peers: &peers,
+            work: &work,
+            now_ms: 0,
+        };
+        let decided = Leader::new(0).assign(&round);
+        let told: Vec<String> = decided.iter().map(|(_, told)| hexed(&told.encode(Protocol::Eager))).collect();
+        assert_eq!(told.join(","), expected, "{line}");
+        mismatches += usize::from(decided[0].1.failed());
+    }
+    assert!(mismatches > 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::model::Group;
 
-const RECORDED: &str = include_str!("oracle/decisions.txt");
+const RECORDED: &str = include_str!("oracle/stories.txt");
 
 /// Stories in which Millrace waits for less, and why.
 const SOONER: [&str; 2] = [

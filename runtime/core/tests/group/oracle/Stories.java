@@ -17,7 +17,7 @@ import org.apache.kafka.connect.util.ConnectorTaskId;
  * `-> delay, moves, idle, connectors, tasks`: what members were told to wait, how much running work was taken from somebody else's duplicate-free
  * hands so far, how much nobody runs, and how much each worker has, sorted.
  */
-public class Decisions {
+public class Stories {
     static class Member {
         String id, url;
         Set<String> connectors = new TreeSet<>();
@@ -62,7 +62,7 @@ public class Decisions {
         Member m = new Member();
         m.id = String.format("m%03d", ++next);
         m.url = url;
-        Time time = (Time) Proxy.newProxyInstance(Decisions.class.getClassLoader(), new Class<?>[] {Time.class}, (p, method, a) -> now);
+        Time time = (Time) Proxy.newProxyInstance(Stories.class.getClassLoader(), new Class<?>[] {Time.class}, (p, method, a) -> now);
         m.assignor = new IncrementalCooperativeAssignor(new LogContext(), time, maxDelay);
         members.add(m);
     }
