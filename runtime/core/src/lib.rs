@@ -3,14 +3,17 @@
 pub mod config;
 pub mod convert;
 pub mod errors;
+pub mod group;
 pub mod herder;
 pub mod loggers;
 pub mod metrics;
 pub mod offsets;
 pub mod peers;
 pub mod plugins;
+pub mod providers;
 pub mod sink;
 pub mod source;
+pub mod storage;
 pub mod task;
 pub mod time;
 pub mod worker;
