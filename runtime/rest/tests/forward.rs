@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::client::{Answer, ask, request, send};
-use common::herder::FakeHerder;
+use common::herder::{FakeHerder, Leader};
 use common::{options, start};
 use millrace_api::ErrorKind;
 use millrace_api::config::Props;
@@ -36,18 +36,18 @@ fn source(name: &str) -> Props {
 fn follower(url: &str) -> Arc<FakeHerder> {
     let herder = herder();
     herder.store("c", source("c"));
-    *herder.elsewhere.lock().unwrap() = Some(Some(url.to_owned()));
+    *herder.leader.lock().unwrap() = Leader::At(url.to_owned());
     herder
 }
 
 /// A leader that gives one answer to every request, and keeps the requests.
-struct Leader {
+struct Peer {
     url: String,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Leader {
+impl Peer {
     async fn saying(answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -95,7 +95,7 @@ const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 #[tokio::test]
 async fn a_request_goes_on_as_kafka_connect_sends_it() {
     let info = r#"{"name":"c","config":{"connector.class":"FileStreamSource","topic":"t","name":"c"},"tasks":[],"type":"source"}"#;
-    let leader = Leader::saying(json("200 OK", info)).await;
+    let leader = Peer::saying(json("200 OK", info)).await;
     let server = start(&follower(&leader.url), options()).await;
     let headers = [
         ("Content-Type", "application/json"),
@@ -120,7 +120,7 @@ async fn a_request_goes_on_as_kafka_connect_sends_it() {
 
 #[tokio::test]
 async fn every_write_goes_on_to_its_own_resource() {
-    let leader = Leader::saying(NO_CONTENT).await;
+    let leader = Peer::saying(NO_CONTENT).await;
     let server = start(&follower(&leader.url), options()).await;
     let cases = [
         ("DELETE /connectors/c", "", "DELETE /connectors/c?forward=true", ""),
@@ -166,7 +166,7 @@ async fn every_write_goes_on_to_its_own_resource() {
 #[tokio::test]
 async fn a_created_connector_is_located_here() {
     let info = r#"{"name":"n","config":{"connector.class":"FileStreamSource","topic":"t","name":"n"},"tasks":[],"type":"source"}"#;
-    let leader = Leader::saying(json("201 Created", info)).await;
+    let leader = Peer::saying(json("201 Created", info)).await;
     let server = start(&follower(&leader.url), options()).await;
     let answer = send(server.local_addr, "POST /connectors", &format!(r#"{{"name":"n","config":{CONFIG}}}"#)).await;
     assert_eq!((answer.code(), answer.body.as_str()), (201, info));
@@ -207,7 +207,7 @@ async fn what_the_leader_refuses_is_relayed() {
         ),
     ];
     for (answer, expected) in cases {
-        let leader = Leader::saying(answer.clone()).await;
+        let leader = Peer::saying(answer.clone()).await;
         let server = start(&follower(&leader.url), options()).await;
         let relayed = ask(server.local_addr, "DELETE /connectors/c").await;
         assert_eq!((relayed.code(), relayed.body), expected, "{answer}");
@@ -256,7 +256,7 @@ async fn who_cannot_be_asked_is_a_500_with_the_cause() {
 async fn nobody_to_ask_and_a_third_hop_are_409() {
     let herder = herder();
     herder.store("c", source("c"));
-    *herder.elsewhere.lock().unwrap() = Some(None);
+    *herder.leader.lock().unwrap() = Leader::Unknown;
     let server = start(&herder, options()).await;
     for (line, expected) in [
         ("DELETE /connectors/c", NO_LEADER),
@@ -274,13 +274,13 @@ async fn nobody_to_ask_and_a_third_hop_are_409() {
 async fn workers_that_name_each_other_end_after_two_hops() {
     let (one, other) = (herder(), herder());
     let (first, second) = (start(&one, options()).await, start(&other, options()).await);
-    *one.elsewhere.lock().unwrap() = Some(Some(format!("http://{}", second.local_addr)));
-    *other.elsewhere.lock().unwrap() = Some(Some(format!("http://{}", first.local_addr)));
+    *one.leader.lock().unwrap() = Leader::At(format!("http://{}", second.local_addr));
+    *other.leader.lock().unwrap() = Leader::At(format!("http://{}", first.local_addr));
     let began = Instant::now();
     let answer = ask(first.local_addr, "DELETE /connectors/c").await;
     assert_eq!((answer.code(), answer.body.as_str()), (409, TWO_HOPS));
     // One that names itself ends in the same way.
-    *one.elsewhere.lock().unwrap() = Some(Some(format!("http://{}", first.local_addr)));
+    *one.leader.lock().unwrap() = Leader::At(format!("http://{}", first.local_addr));
     assert_eq!(ask(first.local_addr, "DELETE /connectors/c").await.body, TWO_HOPS);
     assert!(began.elapsed() < Duration::from_secs(5));
 }
@@ -288,7 +288,7 @@ async fn workers_that_name_each_other_end_after_two_hops() {
 #[tokio::test]
 async fn an_endless_or_silent_leader_is_given_up() {
     let endless = format!("HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n{}", " ".repeat(5_000_000));
-    let leader = Leader::saying(endless).await;
+    let leader = Peer::saying(endless).await;
     let server = start(&follower(&leader.url), options()).await;
     let answer = ask(server.local_addr, "DELETE /connectors/c").await;
     assert_eq!(answer.code(), 500);
@@ -305,7 +305,7 @@ async fn an_endless_or_silent_leader_is_given_up() {
 
 #[tokio::test]
 async fn a_name_cannot_lead_to_another_resource() {
-    let leader = Leader::saying(NO_CONTENT).await;
+    let leader = Peer::saying(NO_CONTENT).await;
     let herder = follower(&leader.url);
     let server = start(&herder, options()).await;
     let address = server.local_addr;
@@ -328,7 +328,7 @@ async fn a_name_cannot_lead_to_another_resource() {
 async fn secrets_in_a_relayed_answer_are_hidden() {
     let config = r#""connector.class":"MirrorSourceConnector","connection.password":"hunter2-canary","name":"c""#;
     let info = format!(r#"{{"name":"c","config":{{{config}}},"tasks":[],"type":"source"}}"#);
-    let leader = Leader::saying(json("200 OK", &info)).await;
+    let leader = Peer::saying(json("200 OK", &info)).await;
     let server = start(&follower(&leader.url), options()).await;
     let answer = send(server.local_addr, "PUT /connectors/c/config", &format!("{{{config}}}")).await;
     assert_eq!(answer.code(), 200);
@@ -343,7 +343,7 @@ fn key(text: &str) -> SessionKey {
 /// The signatures were made by Kafka Connect 4.3.1's client.
 #[tokio::test]
 async fn requests_to_a_leader_are_signed_as_kafka_connect_signs_them() {
-    let leader = Leader::saying(NO_CONTENT).await;
+    let leader = Peer::saying(NO_CONTENT).await;
     let peers = PeerClient::new("HmacSHA256").unwrap();
     peers.fence_zombies(&leader.url, "x", Some(&key("key"))).await.unwrap();
     let config: Props = [("k".to_owned(), "v\u{e9}/".to_owned())].into();
