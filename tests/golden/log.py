@@ -49,20 +49,22 @@ def named(topic):
 
 def leaders(bootstrap, topic):
     """Partition to address of its leader."""
-    answer = ask(bootstrap.split(",")[0], 3, 1, struct.pack(">i", 1) + named(topic))
+    answer = ask(bootstrap.split(",")[0], 3, 4, struct.pack(">i", 1) + named(topic) + b"\0")  # the 0: do not create it
+    answer.take("i")
     brokers = {}
     for _ in range(answer.take("i")):
         node, host, port = answer.take("i"), answer.text(), answer.take("i")
         answer.text()
         brokers[node] = f"{host}:{port}"
-    answer.take("i")
+    answer.text(), answer.take("i")
     partitions = {}
     for _ in range(answer.take("i")):
         answer.take("h"), answer.text(), answer.take("b")
         for _ in range(answer.take("i")):
             _, partition, leader = answer.take("hii")
             answer.array(lambda: answer.take("i")), answer.array(lambda: answer.take("i"))
-            partitions[partition] = brokers[leader]
+            if leader in brokers:
+                partitions[partition] = brokers[leader]
     return partitions
 
 
