@@ -2,7 +2,8 @@
 import json, pathlib, re, tomllib
 from scenario import find
 
-HEADERS = ("Content-Type", "Location", "Allow")
+HEADERS = ("Content-Type", "Location", "Allow", "Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
+           "Access-Control-Allow-Credentials", "Access-Control-Max-Age", "X-Golden", "X-Other")
 MASKS = tomllib.loads((pathlib.Path(__file__).parent / "masks.toml").read_text())
 TEXTS = [(re.compile(mask["pattern"], re.S), mask["with"]) for mask in MASKS["text"]]
 FIELDS = {mask["name"]: mask["with"] for mask in MASKS["field"]}
