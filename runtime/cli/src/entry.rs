@@ -28,7 +28,9 @@ impl Entry {
             "connect-distributed" => &["distributed"],
             "connect-standalone" => &["standalone"],
             "kafka_connect_run" => {
-                environment.entry("ADVERTISED_HOSTNAME".to_owned()).or_insert_with(|| strimzi_host(&host_name(), &hosts()));
+                environment
+                    .entry("ADVERTISED_HOSTNAME".to_owned())
+                    .or_insert_with(|| strimzi_host(&host_name(), &hosts()));
                 &["distributed", STRIMZI_FILE]
             }
             _ => &[],
@@ -56,7 +58,8 @@ fn full_name<'a>(name: &'a str, hosts: &'a str) -> &'a str {
 
 /// The name of this machine; `localhost` when it has none.
 pub(crate) fn host_name() -> String {
-    let name = ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(|path| std::fs::read_to_string(path).ok());
+    let name =
+        ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(|path| std::fs::read_to_string(path).ok());
     let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     name.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_else(|| "localhost".to_owned())
 }
@@ -83,7 +86,10 @@ mod tests {
     #[test]
     fn names_of_kafkas_scripts_are_commands() {
         assert_eq!(entry(&["/usr/bin/millrace", "topics"]), ["/usr/bin/millrace", "topics"]);
-        assert_eq!(entry(&["bin/connect-distributed.sh", "-daemon", "w"]), ["bin/connect-distributed.sh", "distributed", "w"]);
+        assert_eq!(
+            entry(&["bin/connect-distributed.sh", "-daemon", "w"]),
+            ["bin/connect-distributed.sh", "distributed", "w"]
+        );
         assert_eq!(entry(&["connect-standalone", "w", "c"]), ["connect-standalone", "standalone", "w", "c"]);
         let strimzi = entry(&["/opt/kafka/kafka_connect_run.sh"]);
         assert_eq!(strimzi[1..], ["distributed", "/opt/kafka/custom-config/kafka-connect.properties"]);

@@ -1,6 +1,6 @@
 //! A worker put together: log, components, plugins, herder, REST.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -105,10 +105,10 @@ pub(crate) async fn start(configured: Configured) -> Result<Running> {
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
     let topics = topics(&config, &log);
     let data = data.to_owned();
+    let listeners = listeners(&config, listener);
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
     let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
-    let listeners = format!("http://{listener}");
     let options = RestOptions { listeners, instance: instance.clone(), topics, ..RestOptions::default() };
     let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
     let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
@@ -173,28 +173,32 @@ fn components(data: &Path) -> Result<Arc<WasmComponents>> {
     Ok(Arc::new(components))
 }
 
-/// Host and port of the first http listener.
+/// Address of the first http listener.
 fn listener(config: &WorkerConfig) -> Result<SocketAddr> {
     let text = config.rest.listeners.first().map_or("http://127.0.0.1:8083", String::as_str);
     let invalid = |cause: &str| Error::config(format!("Invalid value {text} for configuration listeners: {cause}"));
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("HTTP://"))
+    let (_, rest) = text
+        .split_once("://")
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http"))
         .ok_or_else(|| invalid("only http:// is supported, for instance http://127.0.0.1:8083"))?;
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(|| invalid("the port is missing"))?;
     let port: u16 = port.parse().map_err(|_| invalid("the port is no number up to 65535"))?;
     let host = match host {
         "" => "0.0.0.0",
-        "localhost" => "127.0.0.1",
         host => host.trim_start_matches('[').trim_end_matches(']'),
     };
-    let ip =
-        host.parse().map_err(|_| invalid("the host must be an IP address, localhost, or empty for all interfaces"))?;
-    let address = SocketAddr::new(ip, port);
+    let mut found = (host, port).to_socket_addrs().map_err(|error| invalid("the host is not known").because(error))?;
+    let address = found.next().ok_or_else(|| invalid("the host has no address"))?;
     if port != 0 {
         return Ok(address);
     }
     // The worker's id holds the port, so a free one is chosen before anything starts.
     let bound = std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr());
     bound.map_err(|error| invalid("no port is free").because(error))
+}
+
+/// All listeners, the first with its address as it was found.
+fn listeners(config: &WorkerConfig, first: SocketAddr) -> String {
+    let others = config.rest.listeners.iter().skip(1).cloned();
+    std::iter::once(format!("http://{first}")).chain(others).collect::<Vec<_>>().join(",")
 }

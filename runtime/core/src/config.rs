@@ -449,18 +449,15 @@ pub fn framework_def(kind: ConnectorType) -> ConfigDef {
 }
 
 fn connector_name(text: &str) -> Result<(), String> {
-    match text {
-        "" => Err("String may not be empty".to_owned()),
-        _ => {
-            let found: Vec<String> =
-                text.chars().filter(|c| c.is_control()).map(|c| u32::from(c).to_string()).collect();
-            if found.is_empty() {
-                return Ok(());
-            }
-            let found = found.join(", ");
-            Err(format!("String may not contain control sequences but had the following ASCII chars: {found}"))
-        }
+    if text.is_empty() {
+        return Err("String may not be empty".to_owned());
     }
+    let found: Vec<String> = text.chars().filter(|c| c.is_control()).map(|c| u32::from(c).to_string()).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let found = found.join(", ");
+    Err(format!("String may not contain control sequences but had the following ASCII chars: {found}"))
 }
 
 fn unique_aliases(text: &str) -> Result<(), String> {

@@ -41,8 +41,15 @@ const SHORT_DEFAULTS: [(&str, &str); 3] = [
 ];
 
 /// Variables with our prefixes that are no keys: of this program, of its tests, and of the images' start scripts.
-const OTHERS: [&str; 7] =
-    ["MILLRACE_LOG", "MILLRACE_TEST_", "MILLRACE_RUN_DIR", "MILLRACE_BLESS", "MILLRACE_COMMIT", "CONNECT_LOG4J", "CONNECT_CUB_"];
+const OTHERS: [&str; 7] = [
+    "MILLRACE_LOG",
+    "MILLRACE_TEST_",
+    "MILLRACE_RUN_DIR",
+    "MILLRACE_BLESS",
+    "MILLRACE_COMMIT",
+    "CONNECT_LOG4J",
+    "CONNECT_CUB_",
+];
 
 /// The settings, in the order in which they apply.
 pub(super) fn overlay(mode: Mode, file: bool, environment: &Environment) -> Vec<Setting> {
@@ -140,10 +147,16 @@ mod tests {
 
     #[test]
     fn confluents_variables() {
-        let given = [("CONNECT_GROUP_ID", "g"), ("CONNECT_LOG4J_ROOT_LOGLEVEL", "INFO"), ("PATH", "/bin"), ("CONNECT_", "x")];
+        let given =
+            [("CONNECT_GROUP_ID", "g"), ("CONNECT_LOG4J_ROOT_LOGLEVEL", "INFO"), ("PATH", "/bin"), ("CONNECT_", "x")];
         assert_eq!(shown(Mode::Distributed, false, &given), pairs(&[("group.id", "g")]));
         assert_eq!(shown(Mode::Standalone, false, &given), []);
-        let given = [("CONNECT_GROUP_ID", "g"), ("MILLRACE_GROUP_ID", "m"), ("MILLRACE_LOG", "debug"), ("MILLRACE_TEST_KAFKA", "x")];
+        let given = [
+            ("CONNECT_GROUP_ID", "g"),
+            ("MILLRACE_GROUP_ID", "m"),
+            ("MILLRACE_LOG", "debug"),
+            ("MILLRACE_TEST_KAFKA", "x"),
+        ];
         assert_eq!(shown(Mode::Distributed, true, &given), pairs(&[("group.id", "m")]));
     }
 

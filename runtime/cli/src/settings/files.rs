@@ -47,13 +47,15 @@ fn flatten(key: String, value: ValueKind, props: &mut Props) -> Result<()> {
         ValueKind::Table(table) => {
             let mut entries: Vec<_> = table.into_iter().collect();
             entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            return entries.into_iter().try_for_each(|(inner, value)| flatten(format!("{key}.{inner}"), value.kind, props));
+            return entries
+                .into_iter()
+                .try_for_each(|(inner, value)| flatten(format!("{key}.{inner}"), value.kind, props));
         }
         ValueKind::Array(items) => {
             let texts = items.into_iter().map(|item| match item.kind {
-                ValueKind::Table(_) | ValueKind::Array(_) | ValueKind::Nil => {
-                    Err(Error::config(format!("Invalid value for configuration {key}: a list has only texts and numbers")))
-                }
+                ValueKind::Table(_) | ValueKind::Array(_) | ValueKind::Nil => Err(Error::config(format!(
+                    "Invalid value for configuration {key}: a list has only texts and numbers"
+                ))),
                 plain => Ok(plain.to_string()),
             });
             texts.collect::<Result<Vec<_>>>()?.join(",")

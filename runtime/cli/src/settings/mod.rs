@@ -71,7 +71,9 @@ fn is_secret(key: &str) -> bool {
 
 /// The environment of this process, as far as it is text.
 pub(crate) fn process_environment() -> Environment {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 #[cfg(test)]

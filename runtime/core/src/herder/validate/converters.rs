@@ -41,7 +41,11 @@ pub(super) fn check(plugins: &Plugins, config: &Props, configs: &mut Configs) {
         let shown = found.as_ref().ok().map(|plugin| plugin.class().to_owned());
         match &found {
             Err(error) => {
-                add_error(configs, name, format!("Invalid value {class} for configuration {name}: {}", error.message()))
+                add_error(
+                    configs,
+                    name,
+                    format!("Invalid value {class} for configuration {name}: {}", error.message()),
+                );
             }
             Ok(plugin) if name != "header.converter" && plugin.class().ends_with("SimpleHeaderConverter") => add_error(
                 configs,

@@ -4,6 +4,7 @@ use millrace_api::config::{ConfigKey, ConfigType, ConfigValue, Default, Importan
 use millrace_api::transform::{ComponentKind, ComponentPlugin};
 
 use super::{Configs, add_error};
+use crate::convert::strip_prefix;
 use crate::plugins::Plugins;
 
 /// The aliases of `transforms` or `predicates`, each once. As in Kafka Connect, an alias may be empty.
@@ -41,10 +42,7 @@ pub(super) fn add(plugins: &Plugins, config: &Props, alias: &str, kind: Componen
         own.sort_by(|a, b| a.name.cmp(&b.name));
         keys.extend(own);
     }
-    let short =
-        Props::from_iter(config.iter().filter_map(|(key, value)| {
-            Some((key.strip_prefix(&prefix)?.strip_prefix('.')?.to_owned(), value.clone()))
-        }));
+    let short = strip_prefix(config, &prefix);
     for (order, mut key) in keys.into_iter().enumerate() {
         let value = checked(&key, &short, &prefix);
         key.name = format!("{prefix}.{}", key.name);
