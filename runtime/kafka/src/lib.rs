@@ -4,6 +4,7 @@
 //! - `consumer`: a thread per consumer that owns it; batches are read where librdkafka put them.
 //! - `producer`: idempotent always, transactional on request.
 //! - `admin`: topics, offsets, groups.
+//! - [`security`]: TLS and logins, for librdkafka and for whoever else speaks Kafka's protocol.
 //! - `ffi`: the only unsafe code.
 
 mod admin;
@@ -15,6 +16,7 @@ mod ffi;
 mod list;
 mod log;
 mod producer;
+pub mod security;
 
 pub use client::ClientProps;
 pub use log::KafkaLog;
