@@ -10,7 +10,7 @@ mod string;
 
 pub use bytes::{ByteArrayConverter, ByteArrayPlugin};
 pub use header::{SimpleHeaderConverter, SimpleHeaderPlugin};
-pub use json::{JsonConverter, JsonPlugin};
+pub use json::{JsonConverter, JsonPlugin, json_string};
 pub use string::{StringConverter, StringPlugin};
 
 use millrace_api::config::Props;

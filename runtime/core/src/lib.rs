@@ -3,12 +3,14 @@
 pub mod config;
 pub mod convert;
 pub mod errors;
+pub mod group;
 pub mod herder;
 pub mod metrics;
 pub mod offsets;
 pub mod plugins;
 pub mod sink;
 pub mod source;
+pub mod storage;
 pub mod task;
 pub mod time;
 pub mod worker;

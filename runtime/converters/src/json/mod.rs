@@ -25,6 +25,7 @@ use cursor::{Cursor, Node};
 pub(crate) use keys::drop_duplicates;
 use typed::{Place, Typed};
 use write::Format;
+pub use write::string as json_string;
 
 /// The plugin.
 pub struct JsonPlugin;

@@ -251,7 +251,7 @@ fn enter(depth: usize) -> Result<()> {
 
 /// Appends text in quotes. Escaped is what must be, and characters past U+FFFF, which Jackson writes as two escapes.
 #[inline]
-pub(super) fn string(text: &[u8], out: &mut Vec<u8>) {
+pub fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let (len, ascii) = plain(text);
     if len == text.len() && (ascii || text.iter().all(|byte| *byte < 0xf0)) {

@@ -30,6 +30,14 @@ impl State {
             Self::Restarting => "RESTARTING",
         }
     }
+
+    /// The state of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Unassigned, Self::Running, Self::Paused, Self::Stopped, Self::Failed, Self::Restarting]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
 }
 
 /// What an operator wants of a connector (`TargetState`).
