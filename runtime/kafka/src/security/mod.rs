@@ -4,6 +4,7 @@
 //! - `tls`: trust and key stores, in PEM whatever they were stored in.
 
 mod jaas;
+mod native;
 mod tls;
 mod tokenizer;
 
@@ -120,6 +121,17 @@ impl Mechanism {
 }
 
 impl Security {
+    /// Checks the settings that a connector gives, without the worker's beside them: what stands for itself must be right. Reads
+    /// no file.
+    pub(crate) fn check(props: &Props) -> Result<()> {
+        protocol(props)?;
+        given(props, jaas::KEY).map(Jaas::parse).transpose()?;
+        if given(props, MECHANISM).is_some() {
+            mechanism(props)?;
+        }
+        Ok(())
+    }
+
     /// Resolves a client's settings by their Kafka names; names that have nothing to do with it are passed over. Trust and key
     /// stores that are named as files are read, so this blocks: call it where a client is opened. Settings of a connector must
     /// have been checked before, as those may not name files.
@@ -155,16 +167,22 @@ fn protocol(props: &Props) -> Result<Protocol> {
         })
 }
 
-fn sasl(props: &Props, jaas: Option<Jaas>) -> Result<Sasl> {
-    const KEY: &str = "sasl.mechanism";
+const MECHANISM: &str = "sasl.mechanism";
+
+fn mechanism(props: &Props) -> Result<Mechanism> {
     let known = "use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER";
     // Kafka's default.
-    let name = given(props, KEY).unwrap_or("GSSAPI");
+    let name = given(props, MECHANISM).unwrap_or("GSSAPI");
     if name == "GSSAPI" {
-        return Err(invalid(KEY, "GSSAPI, which is also the default, is Kerberos and not supported", known));
+        return Err(invalid(MECHANISM, "GSSAPI, which is also the default, is Kerberos and not supported", known));
     }
     let mechanism = MECHANISMS.into_iter().find(|mechanism| mechanism.name() == name);
-    let mechanism = mechanism.ok_or_else(|| invalid(KEY, "there is no such mechanism", known))?;
+    mechanism.ok_or_else(|| invalid(MECHANISM, "there is no such mechanism", known))
+}
+
+fn sasl(props: &Props, jaas: Option<Jaas>) -> Result<Sasl> {
+    let mechanism = mechanism(props)?;
+    let name = mechanism.name();
     let Some(jaas) = jaas else {
         return Err(jaas::invalid("it is missing", &format!("sasl.mechanism={name} needs one that says who logs in")));
     };
