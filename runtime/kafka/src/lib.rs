@@ -5,6 +5,7 @@
 //! - `producer`: idempotent always, transactional on request.
 //! - `admin`: topics, offsets, groups.
 //! - [`security`]: TLS and logins, for librdkafka and for whoever else speaks Kafka's protocol.
+//! - `membership`: groups of any protocol type, without librdkafka.
 //! - `ffi`: the only unsafe code.
 
 mod admin;
@@ -15,8 +16,10 @@ mod error;
 mod ffi;
 mod list;
 mod log;
+mod membership;
 mod producer;
 pub mod security;
 
 pub use client::ClientProps;
 pub use log::KafkaLog;
+pub use membership::KafkaGroups;
