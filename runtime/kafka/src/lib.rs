@@ -18,6 +18,7 @@ mod list;
 mod log;
 mod membership;
 mod producer;
+mod refusals;
 pub mod security;
 
 pub use client::ClientProps;
