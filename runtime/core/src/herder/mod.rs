@@ -2,6 +2,7 @@
 
 mod api;
 mod config_store;
+pub mod machine;
 mod standalone;
 mod state;
 mod validate;
