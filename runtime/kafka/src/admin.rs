@@ -21,6 +21,9 @@ use crate::{error, list};
 /// How often a new or deleted topic is looked for until all brokers agree.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
+/// How long a broker that lags behind the others is waited for.
+const PROPAGATION: Duration = Duration::from_secs(5);
+
 /// How long offsets of a group are waited for that a transaction is about to commit.
 const PENDING_OFFSETS: Duration = Duration::from_secs(5);
 
@@ -114,6 +117,23 @@ impl Admin {
                 .collect();
             topics.sort_by(|left, right| left.name.cmp(&right.name));
             Ok(topics)
+        })
+        .await
+    }
+
+    pub(crate) async fn topic_config(&self, name: &str) -> Result<Props> {
+        let name = list::name(name)?.to_owned();
+        self.blocking(move |client| {
+            // A broker that has not heard of a new topic yet says that there is none, as one does for a topic that does not exist.
+            let Some(_) = partitions(client, &name)? else {
+                return Err(Error::new(ErrorKind::NotFound, "the topic does not exist").with("topic", &name));
+            };
+            let unheard = |failure: &Error| matches!(failure.kind(), ErrorKind::Retriable | ErrorKind::NotFound);
+            let settings = retry(PROPAGATION, unheard, || {
+                ffi::admin::topic_config(client, &name, CONTROL_TIMEOUT)
+                    .map_err(|failure| error::of_failure(&failure, "describe a topic").with("topic", &name))
+            })?;
+            Ok(settings.into_iter().collect())
         })
         .await
     }

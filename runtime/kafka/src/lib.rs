@@ -4,6 +4,7 @@
 //! - `consumer`: a thread per consumer that owns it; batches are read where librdkafka put them.
 //! - `producer`: idempotent always, transactional on request.
 //! - `admin`: topics, offsets, groups.
+//! - `membership`: groups of any protocol type, without librdkafka.
 //! - `ffi`: the only unsafe code.
 
 mod admin;
@@ -14,7 +15,9 @@ mod error;
 mod ffi;
 mod list;
 mod log;
+mod membership;
 mod producer;
 
 pub use client::ClientProps;
 pub use log::KafkaLog;
+pub use membership::KafkaGroups;

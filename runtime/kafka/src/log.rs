@@ -57,6 +57,10 @@ impl Log for KafkaLog {
         self.admin.topics().await
     }
 
+    async fn topic_config(&self, name: &str) -> Result<Props> {
+        self.admin.topic_config(name).await
+    }
+
     async fn offsets(&self, topic: &str, read_committed: bool) -> Result<Vec<(i64, i64)>> {
         self.admin.offsets(topic, read_committed).await
     }

@@ -388,3 +388,20 @@ async fn real_settings_that_kafka_accepts_together_work() {
     let mut consumer = log.consumer(member_options(&name, &[&name])).await.unwrap();
     assert_eq!(take(&mut *consumer, 1).await[0].value.as_ref().map(Vec::len), Some(40 << 20));
 }
+
+/// Whoever keeps its state in a compacted topic must be able to see that it is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MILLRACE_TEST_KAFKA"]
+async fn real_a_topics_settings_are_told_with_defaults() {
+    let (log, compacted) = (open(), unique("compacted"));
+    let config = props(&[("cleanup.policy", "compact")]);
+    log.create_topic(&TopicSpec { config, ..TopicSpec::new(&compacted) }).await.unwrap();
+    assert_eq!(log.topic_config(&compacted).await.unwrap()["cleanup.policy"], "compact");
+    let plain = unique("plain");
+    topic(&log, &plain, 1).await;
+    let settings = log.topic_config(&plain).await.unwrap();
+    assert_eq!(settings["cleanup.policy"], "delete");
+    assert_eq!(settings["retention.ms"], "604800000");
+    let missing = log.topic_config(&unique("missing")).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+}

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use millrace_api::config::Props;
+use indexmap::IndexMap;
 use millrace_core::herder::{ConnectorInfo, ConnectorStatus, Status};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -80,9 +80,9 @@ impl Formatter for Jackson {
 }
 
 /// Properties as an object.
-pub(crate) struct Object<'a>(pub(crate) &'a Props);
+pub(crate) struct Object<'a, V = String>(pub(crate) &'a IndexMap<String, V>);
 
-impl Serialize for Object<'_> {
+impl<V: Serialize> Serialize for Object<'_, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (key, value) in self.0 {

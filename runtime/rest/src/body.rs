@@ -23,6 +23,17 @@ impl FromRequest<Arc<Api>> for Entity {
     }
 }
 
+/// The body of a request that takes any bytes.
+pub(crate) struct Raw(pub(crate) Bytes);
+
+impl FromRequest<Arc<Api>> for Raw {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+        read(request.into_body(), api, api.options.max_body_bytes).await.map(Self)
+    }
+}
+
 impl Entity {
     /// The body of a request that may have `limit` bytes.
     pub(crate) async fn read(request: Request, api: &Api, limit: usize) -> Result<Self, ApiError> {

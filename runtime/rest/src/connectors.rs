@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use millrace_api::config::Props;
 use millrace_api::{Error, ErrorKind};
@@ -15,6 +15,7 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::answer::{self, InfoBody, Object, StatusBody};
 use crate::body::Entity;
 use crate::error::ApiError;
+use crate::forward::{Hop, Onward, Outcome};
 use crate::json::{self, NullableProps};
 use crate::mask::{self, Mask};
 use crate::path;
@@ -25,6 +26,8 @@ pub(crate) type Parameters = Query<Vec<(String, String)>>;
 
 const NO_CONFIG: &str = "Cannot invoke \"java.util.Map.get(Object)\" because \"connectorConfig\" is null";
 const NO_REQUEST: &str = "Cannot invoke \"org.apache.kafka.connect.runtime.rest.entities.CreateConnectorRequest.name()\" because \"createRequest\" is null";
+const NO_PATCH: &str =
+    "Cannot invoke \"java.util.Map.forEach(java.util.function.BiConsumer)\" because \"patch\" is null";
 const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
 
 pub(crate) async fn list(State(api): State<Arc<Api>>, Query(parameters): Parameters) -> Answer {
@@ -98,6 +101,7 @@ impl Serialize for Expansions<'_> {
 pub(crate) async fn create(
     State(api): State<Arc<Api>>,
     Extension(origin): Extension<Origin>,
+    hop: Hop,
     Entity(body): Entity,
 ) -> Answer {
     let request = json::read_create(&body)?.ok_or_else(|| ApiError::server(NO_REQUEST))?;
@@ -105,7 +109,7 @@ pub(crate) async fn create(
     let name = request.name.unwrap_or_default();
     let name = name.trim_matches(|c| c <= ' ');
     let config = named(name, request.config)?;
-    put(&api, &origin, name, config, request.initial_state, false).await
+    put(&api, &origin, &hop, name, config, Write::Create(request.initial_state)).await
 }
 
 pub(crate) async fn info(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Answer {
@@ -124,14 +128,52 @@ pub(crate) async fn put_config(
     State(api): State<Arc<Api>>,
     Extension(origin): Extension<Origin>,
     Path(name): Path<String>,
+    hop: Hop,
     Entity(body): Entity,
 ) -> Answer {
     let config = named(&name, json::read_config(&body)?)?;
-    put(&api, &origin, &name, config, None, true).await
+    put(&api, &origin, &hop, &name, config, Write::Replace).await
 }
 
-pub(crate) async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Answer {
-    api.herder.delete(&name).await?;
+/// KIP-477: JSON merge; a null takes a key away.
+pub(crate) async fn patch_config(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    hop: Hop,
+    Entity(body): Entity,
+) -> Answer {
+    let patch = json::read_config(&body)?;
+    let stored = api.herder.info(&name).await?.config;
+    let mut patch = patch.ok_or_else(|| ApiError::server(NO_PATCH))?;
+    let mut mask = Mask::new(&api);
+    mask.restore_patch(&name, &stored, &mut patch).await?;
+    let mut merged: NullableProps = stored.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    for (key, value) in &patch {
+        match value {
+            Some(_) => drop(merged.insert(key.clone(), value.clone())),
+            None => drop(merged.shift_remove(key)),
+        }
+    }
+    class_of(&api, &merged)?;
+    let body = answer::encode(&Object(&patch));
+    let onward = || Onward::new(Method::PATCH, path::of(&name, "config")).body(body);
+    let answered = api.herder.patch_config(&name, patch.into_iter().collect()).await;
+    match api.here_or_there(&hop, answered, ApiError::from, onward).await? {
+        Outcome::Here(mut info) => {
+            mask.hide(&mut info.config);
+            Ok(answer::json(StatusCode::OK, &InfoBody::from(&info)))
+        }
+        Outcome::There(mut relayed) => {
+            mask.hide_info(&mut relayed.body);
+            Ok(answer::json(StatusCode::OK, &relayed.body))
+        }
+    }
+}
+
+pub(crate) async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>, hop: Hop) -> Answer {
+    let answered = api.herder.delete(&name).await;
+    let onward = || Onward::new(Method::DELETE, path::of(&name, ""));
+    api.here_or_there(&hop, answered, ApiError::from, onward).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -149,8 +191,12 @@ pub(crate) async fn resume(State(api): State<Arc<Api>>, Path(name): Path<String>
     set_target(&api, &name, TargetState::Started, StatusCode::ACCEPTED).await
 }
 
-pub(crate) async fn stop(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Answer {
-    set_target(&api, &name, TargetState::Stopped, StatusCode::NO_CONTENT).await
+/// Unlike the other two it goes to the leader, which also takes the tasks' configurations away.
+pub(crate) async fn stop(State(api): State<Arc<Api>>, Path(name): Path<String>, hop: Hop) -> Answer {
+    let answered = api.herder.set_target(&name, TargetState::Stopped).await;
+    let onward = || Onward::new(Method::PUT, path::of(&name, "stop"));
+    api.here_or_there(&hop, answered, reworded(&name, "Unknown connector "), onward).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 async fn set_target(api: &Api, name: &str, target: TargetState, done: StatusCode) -> Answer {
@@ -163,15 +209,26 @@ pub(crate) async fn restart(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
     Query(parameters): Parameters,
+    hop: Hop,
 ) -> Answer {
     let include_tasks = flag(&parameters, "includeTasks", false);
     let only_failed = flag(&parameters, "onlyFailed", false);
     let worded = reworded(&name, "Unknown connector: ");
-    let plan = api.herder.restart(&name, include_tasks, only_failed).await.map_err(worded)?;
-    Ok(if include_tasks || only_failed {
-        answer::json(StatusCode::ACCEPTED, &StatusBody::from(&plan))
-    } else {
-        answer::empty(StatusCode::NO_CONTENT)
+    let shown = include_tasks || only_failed;
+    let onward = || Onward {
+        query: match (include_tasks, only_failed) {
+            (false, false) => "",
+            (true, false) => "includeTasks=true&onlyFailed=false",
+            (false, true) => "includeTasks=false&onlyFailed=true",
+            (true, true) => "includeTasks=true&onlyFailed=true",
+        },
+        ..Onward::new(Method::POST, path::of(&name, "restart"))
+    };
+    let answered = api.herder.restart(&name, include_tasks, only_failed).await;
+    Ok(match api.here_or_there(&hop, answered, worded, onward).await? {
+        _ if !shown => answer::empty(StatusCode::NO_CONTENT),
+        Outcome::Here(plan) => answer::json(StatusCode::ACCEPTED, &StatusBody::from(&plan)),
+        Outcome::There(relayed) => answer::json(StatusCode::ACCEPTED, &relayed.body),
     })
 }
 
@@ -204,22 +261,60 @@ fn named(name: &str, config: Option<NullableProps>) -> Result<NullableProps, Api
     }
 }
 
-async fn put(
-    api: &Api,
-    origin: &Origin,
-    name: &str,
-    config: NullableProps,
-    initial: Option<TargetState>,
-    replace: bool,
-) -> Answer {
+/// How a whole configuration is written.
+#[derive(Clone, Copy)]
+enum Write {
+    Create(Option<TargetState>),
+    Replace,
+}
+
+/// `CreateConnectorRequest`.
+#[derive(Serialize)]
+struct CreateBody<'a> {
+    name: &'a str,
+    config: Object<'a>,
+    initial_state: Option<&'static str>,
+}
+
+/// A write as the leader is asked for it.
+fn onward(name: &str, config: &Props, write: Write) -> Onward<'static> {
+    let Write::Create(initial) = write else {
+        return Onward::new(Method::PUT, path::of(name, "config")).body(answer::encode(&Object(config)));
+    };
+    let initial_state = initial.map(|initial| match initial {
+        TargetState::Started => "RUNNING",
+        TargetState::Paused => "PAUSED",
+        TargetState::Stopped => "STOPPED",
+    });
+    let body = answer::encode(&CreateBody { name, config: Object(config), initial_state });
+    Onward::new(Method::POST, "/connectors".to_owned()).body(body)
+}
+
+async fn put(api: &Api, origin: &Origin, hop: &Hop, name: &str, config: NullableProps, write: Write) -> Answer {
     let mut config = without_nulls(api, config).await?;
     let mut mask = Mask::new(api);
     mask.restore(name, &mut config).await?;
-    let (created, mut info) = api.herder.put_config(name, config, initial, replace).await?;
-    mask.hide(&mut info.config);
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = answer::json(status, &InfoBody::from(&info));
-    if created {
+    let (initial, replace) = match write {
+        Write::Create(initial) => (initial, false),
+        Write::Replace => (None, true),
+    };
+    let answered = api.herder.put_config(name, config.clone(), initial, replace).await;
+    let onward = || onward(name, &config, write);
+    let mut response = match api.here_or_there(hop, answered, ApiError::from, onward).await? {
+        Outcome::Here((created, mut info)) => {
+            mask.hide(&mut info.config);
+            let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+            answer::json(status, &InfoBody::from(&info))
+        }
+        Outcome::There(mut relayed) => {
+            mask.hide_info(&mut relayed.body);
+            answer::json(
+                if relayed.status == StatusCode::CREATED { StatusCode::CREATED } else { StatusCode::OK },
+                &relayed.body,
+            )
+        }
+    };
+    if response.status() == StatusCode::CREATED {
         let location = HeaderValue::try_from(format!("{}/connectors/{}", origin.0, path::encode(name)));
         response.headers_mut().extend(location.ok().map(|location| (LOCATION, location)));
     }

@@ -6,12 +6,15 @@ use millrace_api::{Error, ErrorKind};
 use serde::Serialize;
 
 use crate::answer;
+use crate::forward::NO_LEADER;
 use crate::json::JsonError;
 
 /// An error answer.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
+    /// `error_code`: the status, but for what another worker answered.
+    code: u16,
     message: String,
     /// A worker names no media type in errors that it finds before it has chosen a resource's method.
     typed: bool,
@@ -25,7 +28,7 @@ struct ErrorMessage<'a> {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), typed: true }
+        Self { status, code: status.as_u16(), message: message.into(), typed: true }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -50,6 +53,15 @@ impl ApiError {
         self
     }
 
+    pub(crate) fn with_code(self, code: u16) -> Self {
+        Self { code, ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -61,6 +73,8 @@ impl From<Error> for ApiError {
             ErrorKind::NotFound => Self::new(StatusCode::NOT_FOUND, error.message()),
             ErrorKind::Config => Self::bad_request(error.message()),
             ErrorKind::Conflict => Self::new(StatusCode::CONFLICT, error.message()),
+            // Java's text where the request could not go on.
+            ErrorKind::Elsewhere => Self::new(StatusCode::CONFLICT, NO_LEADER),
             _ => {
                 tracing::warn!(%error, "a request failed");
                 Self::server(error.to_string())
@@ -77,7 +91,7 @@ impl From<JsonError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = answer::encode(&ErrorMessage { error_code: self.status.as_u16(), message: &self.message });
+        let body = answer::encode(&ErrorMessage { error_code: self.code, message: &self.message });
         if self.typed { answer::typed(self.status, answer::JSON, body) } else { answer::untyped(self.status, body) }
     }
 }

@@ -7,22 +7,31 @@
 //!
 //! The oracle is a real worker: `tests/golden` holds its answers, and `tests/rest.rs` asks the same questions.
 
+mod active;
 mod answer;
 mod body;
+mod client;
 mod connectors;
 mod error;
+mod forward;
+mod internal;
 mod json;
+mod loggers;
 mod mask;
 mod metrics;
+mod offsets;
 mod options;
 mod page;
 mod path;
+pub mod peers;
 mod plugins;
 mod root;
 mod routes;
 mod server;
+mod signature;
 mod tasks;
 pub mod topics;
 
 pub use options::RestOptions;
+pub use peers::PeerClient;
 pub use server::{RestServer, serve};

@@ -10,8 +10,10 @@ use std::collections::{HashMap, HashSet};
 
 use millrace_api::config::{ConfigType, Password, Props};
 use millrace_core::herder::Herder;
+use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::json::NullableProps;
 use crate::server::Api;
 
 /// Hides secrets in the configurations of one answer; a plugin's table is asked for once.
@@ -94,6 +96,49 @@ impl<'a> Mask<'a> {
         Ok(())
     }
 
+    /// As [`Mask::restore`] for a patch: a `[hidden]` in it leaves the secret alone, and so does a patch without the key; either
+    /// is refused when the patch points the connector elsewhere.
+    ///
+    /// # Errors
+    /// 400, as of [`Mask::restore`].
+    pub(crate) async fn restore_patch(
+        &mut self,
+        name: &str,
+        stored: &Props,
+        patch: &mut NullableProps,
+    ) -> Result<(), ApiError> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let mut merged = stored.clone();
+        for (key, value) in patch.iter() {
+            match value {
+                Some(value) => drop(merged.insert(key.clone(), value.clone())),
+                None => drop(merged.shift_remove(key)),
+            }
+        }
+        let class = merged.get("connector.class").cloned().unwrap_or_default();
+        let keys = self.keys(&class);
+        for (_, value) in merged.iter_mut().filter(|(key, _)| keys.is_secret(key) && !patch.contains_key(*key)) {
+            if let Some(mask) = hidden(value) {
+                mask.clone_into(value);
+            }
+        }
+        let before = merged.clone();
+        self.restore(name, &mut merged).await?;
+        patch.retain(|key, _| before.get(key) == merged.get(key));
+        Ok(())
+    }
+
+    /// Hides the secrets of a connector's configuration in what another worker answered.
+    pub(crate) fn hide_info(&mut self, info: &mut Value) {
+        let Some(Value::Object(config)) = info.get_mut("config") else { return };
+        let text = |(key, value): (&String, &Value)| value.as_str().map(|value| (key.clone(), value.to_owned()));
+        let mut props: Props = config.iter().filter_map(text).collect();
+        self.hide(&mut props);
+        config.extend(props.into_iter().map(|(key, value)| (key, Value::String(value))));
+    }
+
     fn keys(&mut self, class: &str) -> &Keys {
         let herder = self.herder;
         self.by_class.entry(class.to_owned()).or_insert_with(|| {
@@ -110,7 +155,7 @@ impl<'a> Mask<'a> {
 }
 
 /// Properties in a message, as Java shows a map. Nothing is known of their plugin there, so names alone decide what is secret.
-pub(crate) fn in_message(api: &Api, config: &crate::json::NullableProps) -> String {
+pub(crate) fn in_message(api: &Api, config: &NullableProps) -> String {
     let show = |(key, value): (&String, &Option<String>)| {
         let secret = api.options.mask_secrets && is_secret_name(key);
         let value = value.as_deref().unwrap_or("null");

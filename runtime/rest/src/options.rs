@@ -1,14 +1,16 @@
 //! What the worker file says about the REST API.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_api::{Error, Result};
+use millrace_core::loggers::Loggers;
 
 use crate::topics::TopicsOptions;
 
 /// Options of [`serve`](crate::serve). The defaults are Kafka Connect's where it has one.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RestOptions {
     /// `listeners`: comma-separated `http://host:port`. An empty host listens on all interfaces, port 0 picks a free one.
     /// Loopback by default, because nobody is asked for a password yet.
@@ -36,6 +38,16 @@ pub struct RestOptions {
     /// Tells this run of the worker from others, in the header `millrace-worker` of answers below `/millrace`: a client that knows
     /// it from elsewhere can make sure who answers. It is no secret. Empty for none.
     pub instance: String,
+    /// `inter.worker.verification.algorithms`: with which algorithms requests of other workers may be signed.
+    pub verification_algorithms: Vec<String>,
+    /// How long a request that another worker answers may take there.
+    pub forward_timeout: Duration,
+    /// `topic.tracking.enable`.
+    pub topic_tracking: bool,
+    /// `topic.tracking.allow.reset`.
+    pub topic_tracking_reset: bool,
+    /// What `/admin/loggers` shows and changes; `None` for no loggers at all.
+    pub loggers: Option<Arc<dyn Loggers>>,
     /// What is shown below `/millrace/topics`; `None` refuses every request there.
     pub topics: Option<TopicsOptions>,
 }
@@ -57,6 +69,11 @@ impl Default for RestOptions {
             max_connections: 1024,
             shutdown_timeout: Duration::from_secs(10),
             instance: String::new(),
+            verification_algorithms: vec!["HmacSHA256".to_owned()],
+            forward_timeout: Duration::from_secs(60),
+            topic_tracking: true,
+            topic_tracking_reset: true,
+            loggers: None,
             topics: None,
         }
     }

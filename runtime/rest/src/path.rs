@@ -78,6 +78,20 @@ fn stays(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
 }
 
+/// The path of a resource of a connector.
+pub(crate) fn of(connector: &str, resource: &str) -> String {
+    let slash = if resource.is_empty() { "" } else { "/" };
+    format!("/connectors/{}{slash}{resource}", segment(connector))
+}
+
+/// A name as one segment of a path: a slash in it leads nowhere else.
+pub(crate) fn segment(name: &str) -> String {
+    match encode(name).replace('/', "%2F").as_str() {
+        dots @ ("." | "..") => dots.replace('.', "%2E"),
+        encoded => encoded.to_owned(),
+    }
+}
+
 /// A name as a part of a `Location`. A slash stays one, although such a name cannot be addressed: Kafka Connect's does.
 pub(crate) fn encode(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());

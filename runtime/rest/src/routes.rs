@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
@@ -13,30 +13,37 @@ use axum::routing::{MethodRouter, get, post, put};
 
 use crate::error::ApiError;
 use crate::server::Api;
-use crate::{answer, connectors, metrics, page, plugins, root, tasks, topics};
+use crate::{active, answer, connectors, internal, loggers, metrics, offsets, page, plugins, root, tasks, topics};
 
 type Resource = MethodRouter<Arc<Api>>;
 
 pub(crate) fn router(api: Arc<Api>) -> Router {
     let connector = get(connectors::info).delete(connectors::delete);
-    let config = get(connectors::config).put(connectors::put_config);
+    let config = get(connectors::config).put(connectors::put_config).patch(connectors::patch_config);
+    let offsets = get(offsets::list).delete(offsets::reset).patch(offsets::alter);
     Router::new()
         .route("/", readable(get(root::server_info)))
         .route("/health", readable(get(root::health)))
         .route("/connectors", with(get(connectors::list).post(connectors::create), "HEAD, POST, GET, OPTIONS"))
         .route("/connectors/{name}", with(connector, "HEAD, DELETE, GET, OPTIONS"))
-        .route("/connectors/{name}/config", with(config, "HEAD, GET, OPTIONS, PUT"))
+        .route("/connectors/{name}/config", with(config, "HEAD, GET, OPTIONS, PUT, PATCH"))
         .route("/connectors/{name}/status", readable(get(connectors::status)))
         .route("/connectors/{name}/pause", settable(put(connectors::pause)))
         .route("/connectors/{name}/resume", settable(put(connectors::resume)))
         .route("/connectors/{name}/stop", settable(put(connectors::stop)))
         .route("/connectors/{name}/restart", with(post(connectors::restart), "POST, OPTIONS"))
-        .route("/connectors/{name}/tasks", readable(get(tasks::list)))
+        .route("/connectors/{name}/offsets", with(offsets, "HEAD, DELETE, GET, OPTIONS, PATCH"))
+        .route("/connectors/{name}/topics", readable(get(active::list)))
+        .route("/connectors/{name}/topics/reset", settable(put(active::reset)))
+        .route("/connectors/{name}/tasks", with(get(tasks::list).merge(internal::tasks()), "HEAD, POST, GET, OPTIONS"))
+        .route("/connectors/{name}/fence", settable(internal::fence()))
         .route("/connectors/{name}/tasks/{task}/status", readable(get(tasks::status)))
         .route("/connectors/{name}/tasks/{task}/restart", with(post(tasks::restart), "POST, OPTIONS"))
         .route("/connector-plugins", readable(get(plugins::list)))
         .route("/connector-plugins/{plugin}/config", readable(get(plugins::config)))
         .route("/connector-plugins/{plugin}/config/validate", settable(put(plugins::validate)))
+        .route("/admin/loggers", readable(get(loggers::list)))
+        .route("/admin/loggers/{logger}", with(get(loggers::get).put(loggers::set), "HEAD, GET, OPTIONS, PUT"))
         .merge(topics::resources::router(&api))
         .route_layer(from_fn(negotiate))
         .route("/metrics", readable(get(metrics::metrics)))
@@ -81,7 +88,7 @@ fn refused(request: &Request) -> Option<Response> {
         if subtype.is_empty() {
             return Some(page::bad_request("Bad Request"));
         }
-        if !is_json(kind, subtype) {
+        if !is_json(kind, subtype) && !is_internal(request) {
             return Some(ApiError::http(StatusCode::UNSUPPORTED_MEDIA_TYPE).untyped().into_response());
         }
     }
@@ -92,6 +99,16 @@ fn refused(request: &Request) -> Option<Response> {
     let accepted = header(ACCEPT).filter(|accept| !accept.trim().is_empty());
     let refuses = accepted.is_some_and(|accept| !accept.split(',').any(takes_json));
     refuses.then(|| ApiError::http(StatusCode::NOT_ACCEPTABLE).untyped().into_response())
+}
+
+/// What workers send each other is read whatever its type.
+fn is_internal(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    match *request.method() {
+        Method::POST => route == Some("/connectors/{name}/tasks"),
+        Method::PUT => route == Some("/connectors/{name}/fence"),
+        _ => false,
+    }
 }
 
 /// Whether a media range takes in `application/json`.

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Client;
 use crate::error::ApiError;
 use crate::topics::Topics;
 use crate::{RestOptions, page, path, routes};
@@ -36,6 +37,8 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 pub(crate) struct Api {
     pub(crate) herder: Arc<dyn Herder>,
     pub(crate) options: RestOptions,
+    /// Asks the worker that answers instead of this one.
+    pub(crate) client: Client,
     /// What is below `/millrace/topics`, when it is shown.
     pub(crate) topics: Option<Topics>,
     /// Cancelled when the server is told to stop.
@@ -90,7 +93,8 @@ pub async fn serve(herder: Arc<dyn Herder>, options: RestOptions) -> Result<Rest
     let connections = Arc::new(Semaphore::new(options.max_connections));
     let stop = CancellationToken::new();
     let topics = options.topics.clone().map(Topics::new);
-    let api = Arc::new(Api { herder, options, topics, stop: stop.clone() });
+    let client = Client { timeout: options.forward_timeout };
+    let api = Arc::new(Api { herder, options, client, topics, stop: stop.clone() });
     let router = routes::router(Arc::clone(&api));
     let mut listeners = JoinSet::new();
     for listener in bound {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use millrace_api::ErrorKind;
 use serde::Serialize;
 
 use crate::answer::{self, Object, TaskId, TaskStateBody};
 use crate::connectors::{Answer, reworded};
 use crate::error::ApiError;
+use crate::forward::{Hop, Onward};
 use crate::mask::Mask;
+use crate::path;
 use crate::server::Api;
 
 #[derive(Serialize)]
@@ -47,9 +49,15 @@ pub(crate) async fn status(State(api): State<Arc<Api>>, Path((name, task)): Path
     Ok(answer::json(StatusCode::OK, &TaskStateBody { id: *id, state: state.into() }))
 }
 
-pub(crate) async fn restart(State(api): State<Arc<Api>>, Path((name, task)): Path<(String, String)>) -> Answer {
+pub(crate) async fn restart(
+    State(api): State<Arc<Api>>,
+    Path((name, task)): Path<(String, String)>,
+    hop: Hop,
+) -> Answer {
     let task = number(&task)?;
-    api.herder.restart_task(&name, task).await.map_err(reworded(&name, "Unknown connector: "))?;
+    let answered = api.herder.restart_task(&name, task).await;
+    let onward = || Onward::new(Method::POST, path::of(&name, &format!("tasks/{task}/restart")));
+    api.here_or_there(&hop, answered, reworded(&name, "Unknown connector: "), onward).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 

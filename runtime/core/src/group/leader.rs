@@ -95,8 +95,7 @@ impl Leader {
 
     /// Decides: what each member gets, in the order of the peers.
     ///
-    /// When a peer has read more of the config topic than the leader, nobody gets anything but [`CONFIG_MISMATCH`], and nothing is
-    /// remembered of the round.
+    /// When a peer has read more of the config topic than the leader, nobody gets anything but [`CONFIG_MISMATCH`].
     pub fn assign(&mut self, round: &Round<'_>) -> Vec<(String, Assignment)> {
         let url = round.peers.iter().find(|peer| peer.member == round.leader).map_or("", |peer| &peer.state.url);
         let read = round.peers.iter().map(|peer| peer.state.offset).max().unwrap_or(round.work.offset);
@@ -106,6 +105,7 @@ impl Leader {
                 own = round.work.offset,
                 "another member has read more of the config topic; everybody joins again"
             );
+            self.cooperative.skip(round);
             let mismatch =
                 Assignment { error: CONFIG_MISMATCH, ..Assignment::empty(round.protocol, round.leader, url, read) };
             return round.peers.iter().map(|peer| (peer.member.clone(), mismatch.clone())).collect();

@@ -7,8 +7,10 @@
 mod cooperative;
 mod eager;
 mod leader;
+mod placement;
 pub mod protocol;
 pub mod solo;
+mod unit;
 
 pub use leader::{ConnectorWork, Leader, Peer, Round, Work};
 pub use protocol::{Assignment, CONFIG_MISMATCH, NO_ERROR, Protocol, WorkerState};

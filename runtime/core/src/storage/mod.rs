@@ -9,6 +9,7 @@ mod java;
 mod json;
 pub mod offsets;
 pub mod status;
+pub mod topic;
 
 /// A record to be written: the log chooses the partition by its key.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -63,6 +63,57 @@ pub(crate) fn delete_topic<C: ClientContext>(client: &Client<C>, name: &str, wai
     }
 }
 
+/// A topic's settings, defaults included.
+pub(crate) fn topic_config<C: ClientContext>(
+    client: &Client<C>,
+    name: &str,
+    wait: Duration,
+) -> Result<Vec<(String, String)>, Failure> {
+    let name = c_string(name)?;
+    // SAFETY: the name is copied; the handle is freed below.
+    let topic =
+        unsafe { c::rd_kafka_ConfigResource_new(c::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name.as_ptr()) };
+    let event =
+        request(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, wait, |client, options, queue| {
+            let mut topics = [topic];
+            // SAFETY: all handles are alive for the call; the request copies the topic.
+            unsafe { c::rd_kafka_DescribeConfigs(client, topics.as_mut_ptr(), topics.len(), options, queue) };
+        });
+    // SAFETY: ours, not used any more.
+    unsafe { c::rd_kafka_ConfigResource_destroy(topic) };
+    let event = event?;
+    let mut count = 0;
+    // SAFETY: the event is the answer to the request above and outlives what is read from it; `topics` has `count` entries.
+    unsafe {
+        let result = c::rd_kafka_event_DescribeConfigs_result(event.0.as_ptr());
+        let topics = c::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
+        let Some(topic) = (0..if topics.is_null() { 0 } else { count }).map(|index| *topics.add(index)).next() else {
+            return Err(Failure::new(RDKafkaErrorCode::BadMessage));
+        };
+        settings(topic)
+    }
+}
+
+/// # Safety
+/// `topic` is a described resource, valid for the call.
+unsafe fn settings(topic: *const c::rd_kafka_ConfigResource_t) -> Result<Vec<(String, String)>, Failure> {
+    // SAFETY: by contract; texts are copied, and `entries` has `count` entries.
+    unsafe {
+        let code = RDKafkaErrorCode::from(c::rd_kafka_ConfigResource_error(topic));
+        if code != RDKafkaErrorCode::NoError {
+            return Err(Failure { code, text: text(c::rd_kafka_ConfigResource_error_string(topic)) });
+        }
+        let mut count = 0;
+        let entries = c::rd_kafka_ConfigResource_configs(topic, &raw mut count);
+        let entries = (0..if entries.is_null() { 0 } else { count }).map(|index| *entries.add(index));
+        // A value that the broker keeps to itself is null.
+        let told = entries.filter(|entry| !c::rd_kafka_ConfigEntry_value(*entry).is_null());
+        Ok(told
+            .map(|entry| (text(c::rd_kafka_ConfigEntry_name(entry)), text(c::rd_kafka_ConfigEntry_value(entry))))
+            .collect())
+    }
+}
+
 /// Offsets of partitions: -2 in `at` asks for the first, -1 for the next one.
 pub(crate) fn list_offsets<C: ClientContext>(
     client: &Client<C>,

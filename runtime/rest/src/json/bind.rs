@@ -31,7 +31,7 @@ pub(crate) fn read_create(body: &[u8]) -> Result<Option<CreateConnectorRequest>>
         None => return Ok(None),
         Some(Token::Null) => None,
         Some(Token::StartObject) => Some(create_request(&mut parser)?),
-        Some(token) => return Err(not_a_request(&mut parser, token)),
+        Some(token) => return Err(not_an_object(&mut parser, token, REQUEST)),
     };
     no_more(&mut parser, REQUEST)?;
     Ok(request)
@@ -46,7 +46,7 @@ pub(crate) fn read_config(body: &[u8]) -> Result<Option<NullableProps>> {
     Ok(config)
 }
 
-fn no_more(parser: &mut Parser<'_>, class: &str) -> Result<()> {
+pub(super) fn no_more(parser: &mut Parser<'_>, class: &str) -> Result<()> {
     let Some(token) = parser.next()? else { return Ok(()) };
     let message = format!(
         "Trailing token (of type {}) found after value (bound as `{class}`): not allowed as per `DeserializationFeature.FAIL_ON_TRAILING_TOKENS`",
@@ -131,15 +131,11 @@ fn state(parser: &mut Parser<'_>, token: Token) -> Result<Option<TargetState>> {
     TargetState::parse_initial(&text).map(Some).ok_or_else(no_such_state)
 }
 
-fn config(parser: &mut Parser<'_>, token: Token) -> Result<Option<NullableProps>> {
-    let here = parser.token_location();
+pub(super) fn config(parser: &mut Parser<'_>, token: Token) -> Result<Option<NullableProps>> {
     match token {
         Token::Null => return Ok(None),
         Token::StartObject => {}
-        Token::String => {
-            let text = parser.text()?;
-            return Err(JsonError::at(here, not_from_text("element of ", MAP, "", &text)));
-        }
+        Token::String => return Err(no_map_from_text(parser)),
         _ => return Err(mismatch(parser, MAP_OF_STRINGS, token)),
     }
     let mut config = NullableProps::new();
@@ -155,7 +151,7 @@ fn config(parser: &mut Parser<'_>, token: Token) -> Result<Option<NullableProps>
     Ok(Some(config))
 }
 
-fn mismatch(parser: &Parser<'_>, class: &str, token: Token) -> JsonError {
+pub(super) fn mismatch(parser: &Parser<'_>, class: &str, token: Token) -> JsonError {
     let kind = match token {
         Token::StartObject | Token::EndObject | Token::FieldName => "Object",
         Token::StartArray | Token::EndArray => "Array",
@@ -187,30 +183,47 @@ fn no_creator(class: &str, which: &str) -> String {
     format!("Cannot construct instance of `{class}` (although at least one Creator exists): no {which}")
 }
 
-/// `POST /connectors` with something that is no object.
-fn not_a_request(parser: &mut Parser<'_>, token: Token) -> JsonError {
+/// A string where a map is wanted.
+pub(super) fn no_map_from_text(parser: &mut Parser<'_>) -> JsonError {
+    let here = parser.token_location();
+    match parser.text() {
+        Ok(text) => JsonError::at(here, not_from_text("element of ", MAP, "", &text)),
+        Err(error) => error,
+    }
+}
+
+/// Something that is no object where `class` is wanted.
+pub(super) fn not_an_object(parser: &mut Parser<'_>, token: Token, class: &str) -> JsonError {
     let here = parser.token_location();
     let text = match parser.text() {
         Ok(text) => text,
         Err(error) => return error,
     };
-    let number = |kind: &str| {
-        no_creator(
-            REQUEST,
-            &format!("{kind}-argument constructor/factory method to deserialize from Number value ({text})"),
-        )
+    let from = |kind: &str, value: &str| {
+        no_creator(class, &format!("{kind}-argument constructor/factory method to deserialize from {value}"))
     };
+    let number = |kind: &str, text: &str| from(kind, &format!("Number value ({text})"));
     let message = match token {
-        Token::String => not_from_text("", REQUEST, " value", &text),
-        Token::Int if text.parse::<i32>().is_ok() => number("int/Int"),
-        Token::Int if text.parse::<i64>().is_ok() => number("long/Long"),
-        Token::Int => number("BigInteger"),
-        Token::Float => number("double/Double"),
-        Token::True | Token::False => no_creator(
-            REQUEST,
-            &format!("boolean/Boolean-argument constructor/factory method to deserialize from boolean value ({text})"),
-        ),
-        _ => return mismatch(parser, REQUEST, token),
+        Token::String => not_from_text("", class, " value", &text),
+        Token::Int if text.parse::<i32>().is_ok() => number("int/Int", &text),
+        Token::Int if text.parse::<i64>().is_ok() => number("long/Long", &text),
+        Token::Int => number("BigInteger", &text),
+        Token::Float => number("double/Double", &double(&text)),
+        Token::True | Token::False => from("boolean/Boolean", &format!("boolean value ({text})")),
+        _ => return mismatch(parser, class, token),
     };
     JsonError::at(here, message)
+}
+
+/// A number as Java shows a `double`.
+fn double(text: &str) -> String {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_infinite() => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        Ok(number) if number == 0.0 || (1e-3..1e7).contains(&number.abs()) => format!("{number:?}"),
+        Ok(number) => {
+            let text = format!("{number:E}");
+            if text.contains('.') { text } else { text.replacen('E', ".0E", 1) }
+        }
+        Err(_) => text.to_owned(),
+    }
 }

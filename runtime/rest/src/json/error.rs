@@ -37,9 +37,24 @@ impl JsonError {
         Self { message, location: None, chain: Vec::new() }
     }
 
+    /// A body without a value, where there has to be one.
+    pub(super) fn empty(location: Location) -> Self {
+        let message = format!(
+            "No content to map due to end-of-input\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: {}]",
+            location.line
+        );
+        Self::limit(message)
+    }
+
     /// Adds the property in which it happened; called from the inside out.
     pub(super) fn through(mut self, class: &str, key: &str) -> Self {
         self.chain.insert(0, format!("{class}[\"{key}\"]"));
+        self
+    }
+
+    /// Adds the place in a list in which it happened.
+    pub(super) fn through_index(mut self, class: &str, index: usize) -> Self {
+        self.chain.insert(0, format!("{class}[{index}]"));
         self
     }
 }

@@ -1,18 +1,21 @@
 //! The herder of the worker that the golden answers came from, reduced to what its answers tell: file connectors with one task.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_api::config::{
     ConfigKey, ConfigType, ConfigValue, Default as KeyDefault, Importance, Props, Validator, Width,
 };
+use millrace_api::connector::Json;
 use millrace_api::{Error, ErrorKind, Result};
 use millrace_core::herder::{
-    ConfigInfos, ConnectorInfo, ConnectorStatus, Herder, PluginInfo, State, Status, TargetState, not_found,
+    ConfigInfos, ConnectorInfo, ConnectorStatus, Herder, PluginInfo, Position, Signing, State, Status, TargetState,
+    not_found,
 };
+use millrace_core::loggers::{Level, LoggerLevel, LoggerTable, Loggers};
 use serde_json::Value;
 
 const PLUGINS: &str = include_str!("../golden/connector-plugins-4.3.1.json");
@@ -32,6 +35,15 @@ pub(crate) struct FakeHerder {
     pub(crate) delay: Mutex<Duration>,
     /// The last configuration that was written.
     pub(crate) written: Mutex<Props>,
+    /// Where every write is answered instead of here; `Some(None)` while nobody knows.
+    pub(crate) elsewhere: Mutex<Option<Option<String>>>,
+    /// What requests of other workers are checked with.
+    pub(crate) signing: Mutex<Signing>,
+    /// Writes that other parts of a worker would carry out, as text.
+    pub(crate) done: Mutex<Vec<String>>,
+    /// Levels of loggers.
+    pub(crate) loggers: Arc<FakeLoggers>,
+    offsets: Mutex<BTreeMap<String, Vec<Position>>>,
     /// All metrics, as `OpenMetrics`.
     pub(crate) metrics: Mutex<String>,
 }
@@ -57,6 +69,11 @@ impl FakeHerder {
             ready: AtomicBool::new(true),
             delay: Mutex::default(),
             written: Mutex::default(),
+            elsewhere: Mutex::default(),
+            signing: Mutex::new(Signing::Off),
+            done: Mutex::default(),
+            loggers: Arc::default(),
+            offsets: Mutex::default(),
             metrics: Mutex::new("# TYPE millrace_up gauge\nmillrace_up 1\n# EOF\n".to_owned()),
         }
     }
@@ -80,6 +97,18 @@ impl FakeHerder {
     pub(crate) fn store(&self, name: &str, config: Props) {
         let tasks = vec![self.status_of(State::Running)];
         self.connectors.lock().unwrap().insert(name.to_owned(), Connector { config, state: State::Running, tasks });
+    }
+
+    /// Fails while another worker answers.
+    fn here(&self) -> Result<()> {
+        match self.elsewhere.lock().unwrap().clone() {
+            None => Ok(()),
+            Some(url) => Err(Error::elsewhere("Only the leader answers", url)),
+        }
+    }
+
+    fn note(&self, what: String) {
+        self.done.lock().unwrap().push(what);
     }
 
     fn status_of(&self, state: State) -> Status {
@@ -199,6 +228,7 @@ impl Herder for FakeHerder {
         replace: bool,
     ) -> Result<(bool, ConnectorInfo)> {
         self.check(&config)?;
+        self.here()?;
         let before = self.get(name).await.ok();
         if before.is_some() && !replace {
             return Err(Error::new(ErrorKind::Conflict, format!("Connector {name} already exists")));
@@ -222,12 +252,85 @@ impl Herder for FakeHerder {
         Ok((before.is_none(), info))
     }
 
+    async fn patch_config(&self, name: &str, patch: Vec<(String, Option<String>)>) -> Result<ConnectorInfo> {
+        let mut config = self.get(name).await?.config;
+        for (key, value) in patch {
+            match value {
+                Some(value) => drop(config.insert(key, value)),
+                None => drop(config.shift_remove(&key)),
+            }
+        }
+        self.put_config(name, config, None, true).await.map(|(_, info)| info)
+    }
+
+    async fn offsets(&self, name: &str) -> Result<Vec<Position>> {
+        self.get(name).await?;
+        Ok(self.offsets.lock().unwrap().get(name).cloned().unwrap_or_default())
+    }
+
+    async fn alter_offsets(&self, name: &str, offsets: Option<Vec<Position>>) -> Result<String> {
+        let Connector { state, .. } = self.get(name).await?;
+        self.here()?;
+        if state != State::Stopped {
+            return Err(Error::config(format!(
+                "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+            )));
+        }
+        let mut all = self.offsets.lock().unwrap();
+        let Some(offsets) = offsets else {
+            all.remove(name);
+            return Ok("The offsets for this connector have been reset successfully".to_owned());
+        };
+        for (partition, offset) in &offsets {
+            check_file_offset(partition, offset.as_ref())?;
+        }
+        let known = all.entry(name.to_owned()).or_default();
+        for (partition, offset) in offsets {
+            known.retain(|(other, _)| *other != partition);
+            if offset.is_some() {
+                known.insert(0, (partition, offset));
+            }
+        }
+        Ok("The offsets for this connector have been altered successfully".to_owned())
+    }
+
+    async fn active_topics(&self, _name: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn reset_active_topics(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn set_cluster_logger(&self, namespace: &str, level: &str) -> Result<()> {
+        self.loggers.set(namespace, Level::parse(level).unwrap());
+        Ok(())
+    }
+
+    async fn put_task_configs(&self, name: &str, configs: Vec<Props>) -> Result<()> {
+        self.here()?;
+        self.note(format!("tasks of {name}: {configs:?}"));
+        Ok(())
+    }
+
+    async fn fence_zombies(&self, name: &str) -> Result<()> {
+        self.here()?;
+        self.note(format!("fence {name}"));
+        Ok(())
+    }
+
+    fn signing(&self) -> Signing {
+        self.signing.lock().unwrap().clone()
+    }
+
     async fn delete(&self, name: &str) -> Result<()> {
+        self.here()?;
         self.connectors.lock().unwrap().remove(name).map(drop).ok_or_else(|| not_found(name))
     }
 
     async fn set_target(&self, name: &str, target: TargetState) -> Result<()> {
         let Connector { tasks, .. } = self.get(name).await?;
+        self.here()?;
         let state = match target {
             TargetState::Started => State::Running,
             TargetState::Paused => State::Paused,
@@ -243,6 +346,7 @@ impl Herder for FakeHerder {
 
     async fn restart(&self, name: &str, include_tasks: bool, only_failed: bool) -> Result<ConnectorStatus> {
         let mut plan = self.status(name).await?;
+        self.here()?;
         if !only_failed {
             plan.connector.state = State::Restarting;
         }
@@ -254,6 +358,7 @@ impl Herder for FakeHerder {
 
     async fn restart_task(&self, name: &str, task: i32) -> Result<()> {
         let Connector { tasks, .. } = self.get(name).await?;
+        self.here()?;
         let known = usize::try_from(task).is_ok_and(|task| task < tasks.len());
         known.then_some(()).ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Unknown task: {name}-{task}")))
     }
@@ -288,6 +393,56 @@ impl Herder for FakeHerder {
 
     fn metrics(&self) -> String {
         self.metrics.lock().unwrap().clone()
+    }
+}
+
+/// Loggers that nothing logs to.
+#[derive(Debug)]
+pub(crate) struct FakeLoggers(Mutex<LoggerTable>);
+
+impl Default for FakeLoggers {
+    fn default() -> Self {
+        let mut table = LoggerTable::new(Level::Info);
+        table.learn("org.apache.kafka.connect.runtime.WorkerSourceTask");
+        Self(Mutex::new(table))
+    }
+}
+
+impl Loggers for FakeLoggers {
+    fn list(&self) -> Vec<(String, LoggerLevel)> {
+        self.0.lock().unwrap().list()
+    }
+
+    fn get(&self, name: &str) -> Option<LoggerLevel> {
+        self.0.lock().unwrap().get(name)
+    }
+
+    fn set(&self, namespace: &str, level: Level) -> Vec<String> {
+        self.0.lock().unwrap().set(namespace, level, 1_795_273_516_258)
+    }
+}
+
+/// What the file source says to a position that is none of its.
+fn check_file_offset(partition: &Json, offset: Option<&Json>) -> Result<()> {
+    let refuse = |message: String| Err(Error::external(message));
+    let primitive = |value: &Value| !value.is_array() && !value.is_object();
+    if let Some((name, value)) = partition.iter().find(|(_, value)| !primitive(value)) {
+        let kind = if value.is_array() { "ARRAY" } else { "MAP" };
+        return refuse(format!("Offsets may only contain primitive types as values, but field {name} contains {kind}"));
+    }
+    let Some(offset) = offset else { return Ok(()) };
+    if !partition.contains_key("filename") {
+        return refuse("Partition objects should contain the key 'filename'".to_owned());
+    }
+    match offset.get("position") {
+        None => refuse("Offset objects should either be null or contain the key 'position'".to_owned()),
+        Some(position) => match position.as_i64() {
+            None => refuse("The value for the 'position' key in the offset is expected to be a Long value".to_owned()),
+            Some(..0) => {
+                refuse("The value for the 'position' key in the offset should be a non-negative value".to_owned())
+            }
+            Some(_) => Ok(()),
+        },
     }
 }
 

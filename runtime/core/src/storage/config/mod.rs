@@ -241,7 +241,7 @@ impl ClusterConfig {
         } else if let Some(name) = key.strip_prefix(COMMIT) {
             self.commit(name, value)
         } else if let Some(name) = key.strip_prefix(RESTART) {
-            Ok(restart(name, fields(value)?).filter(|_| self.started))
+            Ok(Some(restart(name, fields(value)?)).filter(|_| self.started))
         } else if let Some(name) = key.strip_prefix(FENCING) {
             self.fencing(name, value)
         } else if key == SESSION_KEY {
@@ -285,15 +285,12 @@ impl ClusterConfig {
 
     fn config(&mut self, name: &str, value: Option<&Value>) -> Result<Option<ConfigChange>, String> {
         let removed = value.is_none();
-        match value {
-            Some(value) => {
-                let config = json::props(json::object(value)?, "properties")?;
-                self.entry(name).config = Some(config);
-            }
-            None => {
-                self.entry(name).remove();
-                self.tidy(name);
-            }
+        if let Some(value) = value {
+            let config = json::props(json::object(value)?, "properties")?;
+            self.entry(name).config = Some(config);
+        } else {
+            self.entry(name).remove();
+            self.tidy(name);
         }
         Ok(Some(ConfigChange::Connector { name: name.to_owned(), removed }))
     }
@@ -365,10 +362,10 @@ fn target_state(fields: &Map<String, Value>) -> Result<TargetState, String> {
     }
 }
 
-fn restart(name: &str, fields: &Map<String, Value>) -> Option<ConfigChange> {
+fn restart(name: &str, fields: &Map<String, Value>) -> ConfigChange {
     let flag = |name: &str| fields.get(name).and_then(Value::as_bool).unwrap_or(false);
     let (include_tasks, only_failed) = (flag("include-tasks"), flag("only-failed"));
-    Some(ConfigChange::Restart { name: name.to_owned(), include_tasks, only_failed })
+    ConfigChange::Restart { name: name.to_owned(), include_tasks, only_failed }
 }
 
 fn session_key(fields: &Map<String, Value>) -> Result<SessionKey, String> {
