@@ -8,7 +8,7 @@ use millrace_api::config::{Config as _, Props};
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
 use millrace_core::convert::strip_prefix;
-use millrace_core::herder::{Herder as _, StandaloneHerder};
+use millrace_core::herder::{Herder as _, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::worker::WorkerParts;
 use millrace_core::worker_config::{WorkerConfig, declared_topics};
@@ -22,7 +22,7 @@ use crate::worker_file::WorkerFile;
 
 /// A running worker.
 pub(crate) struct Running {
-    pub(crate) herder: Arc<StandaloneHerder>,
+    pub(crate) herder: Arc<WorkerHerder>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) rest: RestServer,
     /// Where `millrace topics` finds this worker; none with Kafka, which it asks itself.
@@ -51,7 +51,7 @@ pub(crate) async fn start(props: Props) -> Result<Running> {
     let topics = topics(&config, &props, &log);
     let data = data.to_owned();
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
-    let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
+    let herder = WorkerHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
     let listeners = format!("http://{listener}");
     let options = RestOptions { listeners, instance: instance.clone(), topics, ..RestOptions::default() };

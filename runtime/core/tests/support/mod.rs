@@ -20,7 +20,7 @@ use millrace_api::log::{
 };
 use millrace_api::transform::NoComponents;
 use millrace_api::{Error, RecordBatch, Result, Value};
-use millrace_core::herder::{Herder as _, StandaloneHerder, State};
+use millrace_core::herder::{Herder as _, WorkerHerder, State};
 use millrace_core::plugins::Plugins;
 use millrace_core::worker::WorkerParts;
 use millrace_core::worker_config::WorkerConfig;
@@ -195,7 +195,7 @@ impl ConnectorPlugin for TestPlugin {
 pub struct Bench {
     pub seen: Arc<Seen>,
     pub log: Arc<LocalLog>,
-    pub herder: Arc<StandaloneHerder>,
+    pub herder: Arc<WorkerHerder>,
 }
 
 impl Bench {
@@ -240,7 +240,7 @@ impl Bench {
             stores: Arc::new(LocalStateStores::open(dir, &LocalOptions::default()).expect("state tables")),
             kafka: false,
         };
-        let herder = StandaloneHerder::start(parts, "127.0.0.1:1".to_owned(), true).await.expect("a herder");
+        let herder = WorkerHerder::start(parts, "127.0.0.1:1".to_owned(), true).await.expect("a herder");
         herder.set_ready();
         Self { seen, log, herder }
     }

@@ -41,6 +41,7 @@ use crate::task::{TaskId, Wanted};
 use jobs::Jobs;
 use local::{LocalConnector, LocalTask};
 use membership::Membership;
+pub use query::FencingPlan;
 pub use restart::RestartPolicy;
 
 /// What a machine is told once.

@@ -3,6 +3,7 @@
 use millrace_api::config::Props;
 use millrace_api::{Error, Result};
 
+use super::local::Phase;
 use super::membership::Leadership;
 use super::{ConnectorInfo, ConnectorStatus, Machine, State, TargetState};
 use crate::group::Protocol;
@@ -121,5 +122,40 @@ fn status(record: &StatusRecord) -> Status {
         worker_id: record.worker_id.clone(),
         version: record.version.clone(),
         trace: record.trace.clone(),
+    }
+}
+
+/// Producers of former tasks that are to be fenced before a source's new tasks start (KIP-618).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FencingPlan {
+    /// How many former tasks there may be; 0 for none that could write.
+    pub former: usize,
+    /// How many tasks there are now, to be written down when it is done.
+    pub tasks: usize,
+}
+
+impl Machine {
+    /// What a leader has to fence for a source connector; `None` when that has been done.
+    ///
+    /// # Errors
+    /// In Kafka Connect's words: another worker leads, or there is no such source.
+    pub fn fencing(&self, name: &str) -> Result<Option<FencingPlan>> {
+        self.check_leader("Only the leader may perform zombie fencing.")?;
+        let state = self.config.connector(name).ok_or_else(|| not_found(name))?;
+        if self.kind(name) != "source" {
+            return Err(Error::config(format!("Connector {name} is not a source connector")));
+        }
+        let tasks = state.tasks().len();
+        let former = usize::try_from(state.fenced.unwrap_or(0)).unwrap_or(0);
+        // One task before and one now have the same producer, which fences by itself.
+        let former = if former == 1 && tasks == 1 { 0 } else { former };
+        Ok(state.pending_fencing.then_some(FencingPlan { former, tasks }))
+    }
+
+    /// Whether nothing runs here, not even on its way out.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let ended = |phase: Phase| matches!(phase, Phase::Failed | Phase::Idle(_));
+        self.tasks.values().all(|task| ended(task.phase)) && self.connectors.values().all(|local| ended(local.phase))
     }
 }
