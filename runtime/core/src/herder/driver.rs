@@ -35,7 +35,10 @@ type Question = Box<dyn FnOnce(&Machine) + Send>;
 
 /// What callers send to the loop.
 pub(super) enum Command {
-    Request { request: Request, reply: oneshot::Sender<Result<Answer>> },
+    Request {
+        request: Request,
+        reply: oneshot::Sender<Result<Answer>>,
+    },
     Ask(Question),
     /// Stop everything and leave.
     Stop(oneshot::Sender<()>),
@@ -194,7 +197,8 @@ impl Loop {
 
     fn tick_at(&self) -> tokio::time::Instant {
         let wake = self.driver.machine.wake_at().map_or(3_600_000, |at| at.saturating_sub(now_millis()));
-        let wake = Duration::from_millis(u64::try_from(wake).unwrap_or(0)).clamp(SHORTEST_TICK, Duration::from_hours(1));
+        let wake =
+            Duration::from_millis(u64::try_from(wake).unwrap_or(0)).clamp(SHORTEST_TICK, Duration::from_hours(1));
         let tick = tokio::time::Instant::now() + wake;
         self.stopping.as_ref().map_or(tick, |(_, end)| tick.min(*end))
     }

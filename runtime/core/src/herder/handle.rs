@@ -98,8 +98,12 @@ impl WorkerHerder {
         });
         match tokio::time::timeout(VALIDATE_DEADLINE, checking).await {
             Ok(Ok(checked)) => checked,
-            Ok(Err(panic)) => Err(Error::internal("validating the configuration panicked; this is a bug").because(panic)),
-            Err(_) => Err(Error::new(ErrorKind::Timeout, "The connector did not validate its configuration within 20 s")),
+            Ok(Err(panic)) => {
+                Err(Error::internal("validating the configuration panicked; this is a bug").because(panic))
+            }
+            Err(_) => {
+                Err(Error::new(ErrorKind::Timeout, "The connector did not validate its configuration within 20 s"))
+            }
         }
     }
 
@@ -180,7 +184,9 @@ impl Herder for WorkerHerder {
     async fn alter_offsets(&self, name: &str, positions: Option<Vec<Position>>) -> Result<String> {
         self.refer("Only the leader can process external offsets modification requests").await?;
         // The connector may have been resumed by another worker.
-        let late = |_| Error::new(ErrorKind::Timeout, "Failed to read to end of config topic before modifying connector offsets");
+        let late = |_| {
+            Error::new(ErrorKind::Timeout, "Failed to read to end of config topic before modifying connector offsets")
+        };
         tokio::time::timeout(SYNC_DEADLINE, self.config_topic.read_to_end()).await.map_err(late)??;
         let asked = name.to_owned();
         let config = self.ask(move |machine| machine.stopped_config(&asked)).await??;

@@ -26,7 +26,9 @@ const DEADLINE: Duration = Duration::from_secs(85);
 pub(super) async fn read(worker: &Worker, topic: &TopicOptions, name: &str, config: &Props) -> Result<Vec<Position>> {
     let plugin = plugin(worker, config)?;
     let failed = |error: Error| match plugin.kind() {
-        ConnectorType::Sink => wrap(error, format!("Failed to retrieve consumer group offsets for sink connector {name}")),
+        ConnectorType::Sink => {
+            wrap(error, format!("Failed to retrieve consumer group offsets for sink connector {name}"))
+        }
         ConnectorType::Source => wrap(error, format!("Failed to retrieve offsets for source connector {name}")),
     };
     let reading = async {
@@ -139,7 +141,8 @@ async fn alter_source(
     if entries.is_empty() {
         tracing::info!(connector = name, "there are no offsets to reset");
     } else {
-        let failed = |error| Error::external(format!("Failed to modify offsets for source connector {name}")).because(error);
+        let failed =
+            |error| Error::external(format!("Failed to modify offsets for source connector {name}")).because(error);
         topic.write(entries).await.map_err(failed)?;
     }
     Ok(managed)
@@ -262,9 +265,16 @@ mod tests {
         assert_eq!(parse_sink(&text).unwrap(), [(TopicPartition::new("t", 3), Some(7))]);
         let reset = [(json(r#"{"kafka_topic":5,"kafka_partition":0}"#), None)];
         assert_eq!(parse_sink(&reset).unwrap(), [(TopicPartition::new("5", 0), None)]);
-        assert!(refused(r#"{"topic":"t"}"#, "null").starts_with("The partition for a sink connector offset must contain"));
-        assert!(refused(r#"{"kafka_topic":null,"kafka_partition":0}"#, "null").starts_with("Kafka topic names must be"));
+        assert!(
+            refused(r#"{"topic":"t"}"#, "null").starts_with("The partition for a sink connector offset must contain")
+        );
+        assert!(
+            refused(r#"{"kafka_topic":null,"kafka_partition":0}"#, "null").starts_with("Kafka topic names must be")
+        );
         assert!(refused(r#"{"kafka_topic":"t","kafka_partition":1.5}"#, "null").contains("'1.5'. Partition values"));
-        assert!(refused(r#"{"kafka_topic":"t","kafka_partition":0}"#, r#"{"o":1}"#).contains("contain the key 'kafka_offset'"));
+        assert!(
+            refused(r#"{"kafka_topic":"t","kafka_partition":0}"#, r#"{"o":1}"#)
+                .contains("contain the key 'kafka_offset'")
+        );
     }
 }

@@ -28,8 +28,7 @@ impl Worker {
         self.running().connectors.insert(name.clone(), Slot { epoch, wanted });
         tokio::spawn(async move {
             let kill_after = worker.kill_after();
-            let work =
-                tokio::spawn(Arc::clone(&worker).run_connector(name.clone(), epoch, config, watching.clone()));
+            let work = tokio::spawn(Arc::clone(&worker).run_connector(name.clone(), epoch, config, watching.clone()));
             let error = match supervise(work, watching, kill_after).await {
                 Ok(ended) => ended.err(),
                 Err(Ended::Panicked) => Some(Error::internal("the connector panicked; this is a bug")),

@@ -50,7 +50,8 @@ impl Driver {
     pub(super) fn write_session_key(&self, ticket: u64, created: i64) {
         let mut key = vec![0; KEY_BYTES];
         if let Err(error) = getrandom::fill(&mut key) {
-            let error = Error::external("the system has no random numbers").because(std::io::Error::other(error.to_string()));
+            let error =
+                Error::external("the system has no random numbers").because(std::io::Error::other(error.to_string()));
             let _ = self.reports.send(Event::Written { ticket, outcome: Err(error) });
             return;
         }

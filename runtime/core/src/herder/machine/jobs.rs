@@ -22,9 +22,17 @@ const RETRY_MS: i64 = 1_000;
 
 #[derive(Debug)]
 pub(super) enum Job {
-    Request { reply: u64, request: Request, deadline_ms: i64 },
+    Request {
+        reply: u64,
+        request: Request,
+        deadline_ms: i64,
+    },
     /// Task configurations of a connector here, when this worker leads.
-    Publish { ticket: u64, name: String, configs: Vec<Props> },
+    Publish {
+        ticket: u64,
+        name: String,
+        configs: Vec<Props>,
+    },
     SessionKey,
 }
 
@@ -218,13 +226,7 @@ impl Machine {
         if self.config.connector(name).is_some() { Ok(()) } else { Err(Turn::Done(Err(missing()))) }
     }
 
-    fn put_turn(
-        &self,
-        name: &str,
-        config: &Props,
-        target: Option<TargetState>,
-        replace: bool,
-    ) -> Result<Turn, Turn> {
+    fn put_turn(&self, name: &str, config: &Props, target: Option<TargetState>, replace: bool) -> Result<Turn, Turn> {
         self.leading("Only the leader can set connector configs.")?;
         let exists = self.config.connector(name).is_some();
         if exists && !replace {
@@ -277,7 +279,12 @@ impl Machine {
             return Ok(Turn::Done(Ok(plan.map_or(Answer::Done, Answer::Planned))));
         }
         let text = "Cannot restart connector since it is not assigned to this member";
-        Err(owner(leadership, text, "Only the leader can process restart requests.", self.membership.connector_url(name)))
+        Err(owner(
+            leadership,
+            text,
+            "Only the leader can process restart requests.",
+            self.membership.connector_url(name),
+        ))
     }
 
     fn restart_task_turn(&mut self, id: &TaskId) -> Result<Turn, Turn> {

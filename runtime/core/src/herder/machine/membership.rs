@@ -8,8 +8,8 @@ use millrace_api::group::Peer;
 
 use super::local::Phase;
 use super::{Effect, Machine, Options};
-use crate::group::{Assignment, ConnectorWork, Leader, Protocol, Round, Work, WorkerState};
 use crate::group::Peer as Member;
+use crate::group::{Assignment, ConnectorWork, Leader, Protocol, Round, Work, WorkerState};
 use crate::task::TaskId;
 
 /// Between attempts to agree on the configuration topic: 100 ms doubling to 6.4 s.
@@ -304,7 +304,8 @@ impl Machine {
         let held = group.held.as_ref()?;
         let due = group.rejoin_at.is_some_and(|at| at <= self.now);
         if held.failed() {
-            return (due && self.config.offset() >= held.offset).then_some("the group did not agree on the configuration");
+            return (due && self.config.offset() >= held.offset)
+                .then_some("the group did not agree on the configuration");
         }
         if group.revoked {
             return (!self.gives_back()).then_some("work was given back");

@@ -136,17 +136,44 @@ pub enum Event {
 #[allow(missing_docs, reason = "fields are named after what they hold")]
 pub enum Request {
     /// A configuration that is valid.
-    Put { name: String, config: Props, target: Option<TargetState>, replace: bool },
-    Delete { name: String },
-    Target { name: String, target: TargetState },
-    Restart { name: String, include_tasks: bool, only_failed: bool },
-    RestartTask { id: TaskId },
+    Put {
+        name: String,
+        config: Props,
+        target: Option<TargetState>,
+        replace: bool,
+    },
+    Delete {
+        name: String,
+    },
+    Target {
+        name: String,
+        target: TargetState,
+    },
+    Restart {
+        name: String,
+        include_tasks: bool,
+        only_failed: bool,
+    },
+    RestartTask {
+        id: TaskId,
+    },
     /// From another worker.
-    PutTaskConfigs { name: String, configs: Vec<Props> },
+    PutTaskConfigs {
+        name: String,
+        configs: Vec<Props>,
+    },
     /// The producers of so many former tasks have been fenced.
-    Fenced { name: String, tasks: usize },
-    Level { namespace: String, level: String },
-    ResetTopics { name: String },
+    Fenced {
+        name: String,
+        tasks: usize,
+    },
+    Level {
+        namespace: String,
+        level: String,
+    },
+    ResetTopics {
+        name: String,
+    },
 }
 
 /// What a request is answered with.
@@ -164,29 +191,74 @@ pub enum Answer {
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are named after what they hold")]
 pub enum Effect {
-    StartConnector { name: String, epoch: u64, config: Props },
+    StartConnector {
+        name: String,
+        epoch: u64,
+        config: Props,
+    },
     /// Ends with [`Event::ConnectorEnded`].
-    StopConnector { name: String, epoch: u64 },
-    StartTask { id: TaskId, epoch: u64, connector: Props, config: Props, wanted: Wanted },
+    StopConnector {
+        name: String,
+        epoch: u64,
+    },
+    StartTask {
+        id: TaskId,
+        epoch: u64,
+        connector: Props,
+        config: Props,
+        wanted: Wanted,
+    },
     /// Ends with [`Event::TaskEnded`].
-    StopTask { id: TaskId, epoch: u64 },
+    StopTask {
+        id: TaskId,
+        epoch: u64,
+    },
     /// Pause or go on.
-    Want { id: TaskId, epoch: u64, wanted: Wanted },
-    AnswerJoining { protocols: Vec<MemberProtocol> },
-    AnswerElected { assignments: Vec<(String, Vec<u8>)> },
-    Rejoin { reason: &'static str },
+    Want {
+        id: TaskId,
+        epoch: u64,
+        wanted: Wanted,
+    },
+    AnswerJoining {
+        protocols: Vec<MemberProtocol>,
+    },
+    AnswerElected {
+        assignments: Vec<(String, Vec<u8>)>,
+    },
+    Rejoin {
+        reason: &'static str,
+    },
     /// Write the steps one after the other, each when the one before is acknowledged; answer with [`Event::Written`] when all has
     /// been read back.
-    WriteConfig { ticket: u64, steps: Vec<Vec<Entry>> },
+    WriteConfig {
+        ticket: u64,
+        steps: Vec<Vec<Entry>>,
+    },
     /// As `WriteConfig`, with a new random key.
-    WriteSessionKey { ticket: u64, created: i64 },
+    WriteSessionKey {
+        ticket: u64,
+        created: i64,
+    },
     /// In this order for each key; nobody waits for it.
-    WriteStatus { entries: Vec<Entry> },
+    WriteStatus {
+        entries: Vec<Entry>,
+    },
     /// Answer with [`Event::Sent`].
-    SendTaskConfigs { name: String, ticket: u64, leader_url: String, configs: Vec<Props> },
-    Reply { reply: u64, outcome: Result<Answer> },
+    SendTaskConfigs {
+        name: String,
+        ticket: u64,
+        leader_url: String,
+        configs: Vec<Props>,
+    },
+    Reply {
+        reply: u64,
+        outcome: Result<Answer>,
+    },
     /// A logger's level of this worker.
-    SetLevel { namespace: String, level: String },
+    SetLevel {
+        namespace: String,
+        level: String,
+    },
     /// This worker leads now, or no longer: writers of the configuration topic may have to be fenced.
     Leading(bool),
 }

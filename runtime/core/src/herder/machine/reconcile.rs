@@ -253,7 +253,9 @@ impl Machine {
         if let Some(local) = self.connectors.get_mut(name).filter(|local| connector && wanted(local.phase)) {
             local.asked = true;
         }
-        for (_, task) in self.tasks.iter_mut().filter(|(id, task)| tasks && *id.connector == *name && wanted(task.phase)) {
+        for (_, task) in
+            self.tasks.iter_mut().filter(|(id, task)| tasks && *id.connector == *name && wanted(task.phase))
+        {
             task.asked = true;
         }
         self.dirty = true;

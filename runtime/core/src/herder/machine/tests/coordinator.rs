@@ -79,12 +79,8 @@ impl Coordinator {
             })
             .collect();
         self.generation += 1;
-        let told = Event::Elected {
-            generation: self.generation,
-            leader: leader.clone(),
-            protocol: protocol.clone(),
-            peers,
-        };
+        let told =
+            Event::Elected { generation: self.generation, leader: leader.clone(), protocol: protocol.clone(), peers };
         self.stage = Stage::Deciding { leader: leader.clone(), protocol };
         out.push((leader, told));
     }

@@ -98,7 +98,11 @@ fn check_rest(world: &World) {
                 let seen = worker.machine.connector_status(name).unwrap();
                 let (_, status) = seen.tasks.iter().find(|(number, _)| *number == id.task).expect("a state");
                 let expected = if paused { super::State::Paused } else { super::State::Running };
-                assert_eq!((status.state, status.worker_id.as_str()), (expected, format!("w{at}:8083").as_str()), "{id}");
+                assert_eq!(
+                    (status.state, status.worker_id.as_str()),
+                    (expected, format!("w{at}:8083").as_str()),
+                    "{id}"
+                );
             }
         }
     }

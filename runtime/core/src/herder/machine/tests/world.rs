@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::coordinator::{Coordinator, Told};
 use super::super::local::Phase;
+use super::coordinator::{Coordinator, Told};
 use super::{
     Answer, Effect, Entry, ErrorKind, Event, Failure, Machine, Options, Props, Protocol, Record, Request,
     RestartPolicy, Rng, Sinks, State, TaskId, Wanted, props,
