@@ -8,7 +8,7 @@ use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
 use millrace_core::convert::strip_prefix;
-use millrace_core::herder::{Herder as _, StandaloneHerder};
+use millrace_core::herder::{Herder as _, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::providers::{Environment, Providers};
 use millrace_core::worker::WorkerParts;
@@ -24,7 +24,7 @@ use crate::worker_file::WorkerFile;
 
 /// A running worker.
 pub(crate) struct Running {
-    pub(crate) herder: Arc<StandaloneHerder>,
+    pub(crate) herder: Arc<WorkerHerder>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) rest: RestServer,
     /// Where `millrace topics` finds this worker; none with Kafka, which it asks itself.
@@ -107,7 +107,7 @@ pub(crate) async fn start(configured: Configured) -> Result<Running> {
     let data = data.to_owned();
     let listeners = listeners(&config, listener);
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
-    let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
+    let herder = WorkerHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
     let options = RestOptions {
         listeners,

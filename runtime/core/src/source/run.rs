@@ -186,8 +186,8 @@ impl Pump {
 
     fn announce(&mut self) {
         match *self.wanted.borrow_and_update() {
-            Wanted::Running => self.listener.changed(State::Running, None),
-            Wanted::Paused => self.listener.changed(State::Paused, None),
+            Wanted::Running => self.listener.changed(State::Running),
+            Wanted::Paused => self.listener.changed(State::Paused),
             Wanted::Stopped => {}
         }
     }
