@@ -4,6 +4,7 @@ mod args;
 mod demo;
 mod distributed;
 mod entry;
+mod loggers;
 mod metrics_port;
 mod output;
 mod plugins;

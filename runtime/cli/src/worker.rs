@@ -110,7 +110,8 @@ pub(crate) async fn start(configured: Configured) -> Result<Running> {
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
     let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
-    let options = RestOptions { listeners, instance: instance.clone(), topics, ..rest_options };
+    let loggers = crate::loggers::global();
+    let options = RestOptions { listeners, instance: instance.clone(), topics, loggers, ..rest_options };
     let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
     let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
     Ok(Running { herder, log, rest, file })
