@@ -318,7 +318,7 @@ impl Machine {
                 self.elected(generation, &leader, &protocol, &peers);
             }
             Event::Joined { generation, member, leader, protocol, assignment } => {
-                self.joined(generation, member, leader, &protocol, &assignment);
+                self.joined(generation, member, &leader, &protocol, &assignment);
             }
             Event::Lost { gone } => self.lost(gone),
             Event::ConnectorStarted { name, epoch, tasks } => self.connector_started(&name, epoch, tasks),
