@@ -49,10 +49,11 @@ impl Worker {
     ) -> Result<()> {
         let cancel = CancellationToken::new();
         let plugin = self.parts.plugins.connector(config.get("connector.class").map_or("", String::as_str))?;
+        let resolved = self.parts.plugins.providers().resolve_connector(&config)?;
         let mut connector = plugin.connector();
         let starting = async {
-            connector.start(self.services(cancel.clone()), &config).await?;
-            let max = config.get("tasks.max").and_then(|n| n.trim().parse().ok()).unwrap_or(1);
+            connector.start(self.services(cancel.clone()), &resolved.props).await?;
+            let max = resolved.props.get("tasks.max").and_then(|n| n.trim().parse().ok()).unwrap_or(1);
             let mut tasks = connector.task_configs(max).await?;
             if tasks.len() > max {
                 return Err(Error::config(format!(
@@ -65,6 +66,7 @@ impl Worker {
                 if plugin.kind() == ConnectorType::Sink {
                     add_topics(task, &config, &connector.extra_topics());
                 }
+                resolved.unresolve(task);
             }
             Ok(tasks)
         };

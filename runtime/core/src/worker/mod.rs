@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::herder::machine::{Event, Failure};
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
+use crate::providers::Redactor;
 use crate::task::{TaskId, Wanted};
 use crate::worker_config::WorkerConfig;
 
@@ -98,20 +99,22 @@ impl Worker {
 
     /// Forgets a connector that has ended, and says so.
     fn connector_ended(&self, name: String, epoch: u64, error: Option<&Error>) {
-        if let Some(error) = error {
-            tracing::error!(connector = name, trace = error.trace(), "connector failed");
+        let failure = error.map(failure);
+        if let Some(failure) = &failure {
+            tracing::error!(connector = name, trace = failure.trace, "connector failed");
         }
         self.running().connectors.remove(&name);
-        self.report(Event::ConnectorEnded { name, epoch, failure: error.map(Failure::from) });
+        self.report(Event::ConnectorEnded { name, epoch, failure });
     }
 
     /// Forgets a task that has ended, and says so.
     fn task_ended(&self, id: TaskId, epoch: u64, error: Option<&Error>) {
-        if let Some(error) = error {
-            tracing::error!(task = %id, trace = error.trace(), "task failed");
+        let failure = error.map(failure);
+        if let Some(failure) = &failure {
+            tracing::error!(task = %id, trace = failure.trace, "task failed");
         }
         self.running().tasks.remove(&id);
-        self.report(Event::TaskEnded { id, epoch, failure: error.map(Failure::from) });
+        self.report(Event::TaskEnded { id, epoch, failure });
     }
 
     /// How long something that was told to stop may take before it is aborted: its own drain and stop deadlines, and a little.
@@ -149,6 +152,11 @@ impl Worker {
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Errors may hold what config providers gave (invariant 6).
+fn failure(error: &Error) -> Failure {
+    Failure { kind: error.kind(), trace: Redactor::process().redact(&error.trace()).into_owned() }
 }
 
 /// Waits for work that is to end by itself, and aborts it when it is told to stop and does not.

@@ -64,6 +64,9 @@ impl Worker {
 
     /// Puts a task together and runs it. Retriable errors while it is put together (a log that is out of reach) are tried again.
     async fn run_task(self: Arc<Self>, start: Start) -> Result<()> {
+        let providers = self.parts.plugins.providers();
+        let connector = providers.resolve_connector(&start.connector)?.props;
+        let start = Start { config: providers.resolve(&start.config)?.props, connector, ..start };
         let mut backoff = Backoff::default();
         loop {
             if *start.wanted.borrow() == Wanted::Stopped {
