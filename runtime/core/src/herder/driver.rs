@@ -31,6 +31,9 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 /// Ticks are no closer than this, whatever the machine waits for.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
 
+/// What each member gets, by member id.
+type Assignments = Vec<(String, Vec<u8>)>;
+
 type Question = Box<dyn FnOnce(&Machine) + Send>;
 
 /// What callers send to the loop.
@@ -83,7 +86,7 @@ pub(super) struct Driver {
 #[derive(Default)]
 struct Asked {
     joining: Option<oneshot::Sender<Vec<MemberProtocol>>>,
-    elected: Option<oneshot::Sender<Vec<(String, Vec<u8>)>>>,
+    elected: Option<oneshot::Sender<Assignments>>,
 }
 
 enum Happened {

@@ -84,15 +84,13 @@ async fn alter_sink(
     let log = &worker.parts().log;
     let group = consumer_group(name, config, &worker.parts().props);
     let verb = if positions.is_some() { "alter" } else { "reset" };
-    let offsets = match positions {
-        Some(positions) => parse_sink(&positions)?,
-        None => {
-            let failed = |error| {
-                wrap(error, format!("Failed to list offsets prior to resetting offsets for sink connector {name}"))
-            };
-            let known = log.group_offsets(&group).await.map_err(failed)?;
-            known.into_keys().map(|partition| (partition, None)).collect()
-        }
+    let offsets = if let Some(positions) = positions {
+        parse_sink(&positions)?
+    } else {
+        let failed =
+            |error| wrap(error, format!("Failed to list offsets prior to resetting offsets for sink connector {name}"));
+        let known = log.group_offsets(&group).await.map_err(failed)?;
+        known.into_keys().map(|partition| (partition, None)).collect()
     };
     let asked: Vec<Position> = offsets
         .iter()
@@ -130,7 +128,9 @@ async fn alter_source(
         None => view.offsets_of(name)?.into_iter().map(|(partition, _)| (partition, None)).collect(),
     };
     for (partition, offset) in &positions {
-        check_format(partition).and_then(|()| offset.as_ref().map_or(Ok(()), check_format)).map_err(external)?;
+        check_format(partition)
+            .and_then(|()| offset.as_ref().map_or(Ok(()), check_format))
+            .map_err(|error| external(&error))?;
     }
     let managed = plugin.alter_offsets(config, &positions).await?;
     let entries = if resets {
@@ -163,7 +163,9 @@ async fn open(worker: &Worker, topic: &TopicOptions, config: &Props) -> Result<(
     loop {
         match deliveries.next().await {
             Some(Delivery::Records(records)) => {
-                records.iter().for_each(|record| view.apply(&record.key, record.value.as_deref()));
+                for record in &records {
+                    view.apply(&record.key, record.value.as_deref());
+                }
             }
             Some(Delivery::CaughtUp) => return Ok((topic, view)),
             None => return Err(Error::external("the offsets topic cannot be read")),
@@ -181,7 +183,7 @@ fn wrap(error: Error, message: String) -> Error {
 }
 
 /// Kafka Connect answers these with 500.
-fn external(error: Error) -> Error {
+fn external(error: &Error) -> Error {
     Error::external(error.message().to_owned())
 }
 

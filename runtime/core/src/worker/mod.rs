@@ -100,8 +100,8 @@ impl Worker {
     /// Forgets a connector that has ended, and says so.
     fn connector_ended(&self, name: String, epoch: u64, error: Option<&Error>) {
         let failure = error.map(failure);
-        if let Some(Failure { trace, .. }) = &failure {
-            tracing::error!(connector = name, trace, "connector failed");
+        if let Some(failure) = &failure {
+            tracing::error!(connector = name, trace = failure.trace, "connector failed");
         }
         self.running().connectors.remove(&name);
         self.report(Event::ConnectorEnded { name, epoch, failure });
@@ -110,8 +110,8 @@ impl Worker {
     /// Forgets a task that has ended, and says so.
     fn task_ended(&self, id: TaskId, epoch: u64, error: Option<&Error>) {
         let failure = error.map(failure);
-        if let Some(Failure { trace, .. }) = &failure {
-            tracing::error!(task = %id, trace, "task failed");
+        if let Some(failure) = &failure {
+            tracing::error!(task = %id, trace = failure.trace, "task failed");
         }
         self.running().tasks.remove(&id);
         self.report(Event::TaskEnded { id, epoch, failure });
@@ -154,6 +154,11 @@ impl Worker {
     }
 }
 
+/// Errors may hold what config providers gave (invariant 6).
+fn failure(error: &Error) -> Failure {
+    Failure { kind: error.kind(), trace: Redactor::process().redact(&error.trace()).into_owned() }
+}
+
 /// Waits for work that is to end by itself, and aborts it when it is told to stop and does not.
 async fn supervise<T>(
     mut work: JoinHandle<T>,
@@ -181,10 +186,4 @@ async fn supervise<T>(
 enum Ended {
     Panicked,
     Killed,
-}
-
-/// What the status shows of an error: no secret that a provider gave (invariant 6).
-fn failure(error: &Error) -> Failure {
-    let failure = Failure::from(error);
-    Failure { trace: Redactor::process().redact(&failure.trace).into_owned(), ..failure }
 }

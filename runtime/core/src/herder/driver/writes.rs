@@ -18,7 +18,7 @@ use crate::storage::topic::InternalTopic;
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// For another worker to answer.
-const SEND_DEADLINE: Duration = Duration::from_secs(60);
+const SEND_DEADLINE: Duration = Duration::from_mins(1);
 
 /// For the last states when the worker stops.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);

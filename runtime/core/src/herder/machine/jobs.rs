@@ -40,9 +40,20 @@ pub(super) enum Job {
 enum Turn {
     Write(Vec<Vec<Entry>>, Option<Answer>),
     WriteKey,
-    Done(Result<Answer>),
+    Done(Answer),
+}
+
+/// Why it does not get so far.
+enum Instead {
+    Refuse(Error),
     /// It is not known who leads.
     Wait,
+}
+
+impl From<Error> for Instead {
+    fn from(error: Error) -> Self {
+        Self::Refuse(error)
+    }
 }
 
 #[derive(Default)]
@@ -95,17 +106,18 @@ impl Machine {
         while self.jobs.busy.is_none() {
             let Some(job) = self.jobs.queue.pop_front() else { return };
             match self.turn(&job) {
-                Turn::Wait => {
+                Err(Instead::Wait) => {
                     self.jobs.queue.push_front(job);
                     return;
                 }
-                Turn::Done(outcome) => self.finish(job, outcome),
-                Turn::Write(steps, answer) => {
+                Err(Instead::Refuse(error)) => self.finish(job, Err(error)),
+                Ok(Turn::Done(answer)) => self.finish(job, Ok(answer)),
+                Ok(Turn::Write(steps, answer)) => {
                     let ticket = self.number();
                     self.jobs.busy = Some((ticket, job, answer));
                     self.effects.push(Effect::WriteConfig { ticket, steps });
                 }
-                Turn::WriteKey => {
+                Ok(Turn::WriteKey) => {
                     let ticket = self.number();
                     self.jobs.busy = Some((ticket, job, None));
                     self.effects.push(Effect::WriteSessionKey { ticket, created: self.now });
@@ -167,25 +179,24 @@ impl Machine {
     }
 
     /// Leader only: `Ok` here, or what to do instead.
-    fn leading(&self, otherwise: &'static str) -> Result<(), Turn> {
+    fn leading(&self, otherwise: &'static str) -> Result<(), Instead> {
         match self.leadership() {
             Leadership::Here => Ok(()),
-            Leadership::There(Some(url)) => Err(Turn::Done(Err(Error::elsewhere(otherwise, Some(url))))),
-            Leadership::There(None) => Err(Turn::Done(Err(Error::elsewhere(NO_LEADER, None)))),
-            Leadership::Unknown => Err(Turn::Wait),
+            Leadership::There(Some(url)) => Err(Error::elsewhere(otherwise, Some(url)).into()),
+            Leadership::There(None) => Err(Error::elsewhere(NO_LEADER, None).into()),
+            Leadership::Unknown => Err(Instead::Wait),
         }
     }
 
-    fn turn(&mut self, job: &Job) -> Turn {
-        let turn = match job {
+    fn turn(&mut self, job: &Job) -> Result<Turn, Instead> {
+        match job {
             Job::SessionKey => self.leading("").map(|()| Turn::WriteKey),
             Job::Publish { name, configs, .. } => self.task_configs_turn(name, configs),
             Job::Request { request, .. } => self.request_turn(request),
-        };
-        turn.unwrap_or_else(|instead| instead)
+        }
     }
 
-    fn request_turn(&mut self, request: &Request) -> Result<Turn, Turn> {
+    fn request_turn(&mut self, request: &Request) -> Result<Turn, Instead> {
         match request {
             Request::Put { name, config, target, replace } => self.put_turn(name, config, *target, *replace),
             Request::Delete { name } => {
@@ -200,7 +211,7 @@ impl Machine {
                 self.leading("Only the leader can process restart requests.")?;
                 let Some(plan) = self.restart_plan(name, *include_tasks, *only_failed) else {
                     let error = format!("Status for connector {name} not found");
-                    return Err(Turn::Done(Err(Error::new(ErrorKind::NotFound, error))));
+                    return Err(Error::new(ErrorKind::NotFound, error).into());
                 };
                 let record = records::restart_record(name, *include_tasks, *only_failed);
                 Ok(Turn::Write(vec![vec![record]], Some(Answer::Planned(plan))))
@@ -217,21 +228,26 @@ impl Machine {
             }
             Request::ResetTopics { name } => {
                 self.forget_topics(name);
-                Ok(Turn::Done(Ok(Answer::Done)))
+                Ok(Turn::Done(Answer::Done))
             }
         }
     }
 
-    fn known(&self, name: &str, missing: impl FnOnce() -> Error) -> Result<(), Turn> {
-        if self.config.connector(name).is_some() { Ok(()) } else { Err(Turn::Done(Err(missing()))) }
+    fn known(&self, name: &str, missing: impl FnOnce() -> Error) -> Result<(), Instead> {
+        if self.config.connector(name).is_some() { Ok(()) } else { Err(missing().into()) }
     }
 
-    fn put_turn(&self, name: &str, config: &Props, target: Option<TargetState>, replace: bool) -> Result<Turn, Turn> {
+    fn put_turn(
+        &self,
+        name: &str,
+        config: &Props,
+        target: Option<TargetState>,
+        replace: bool,
+    ) -> Result<Turn, Instead> {
         self.leading("Only the leader can set connector configs.")?;
         let exists = self.config.connector(name).is_some();
         if exists && !replace {
-            let error = Error::new(ErrorKind::Conflict, format!("Connector {name} already exists"));
-            return Err(Turn::Done(Err(error)));
+            return Err(Error::new(ErrorKind::Conflict, format!("Connector {name} already exists")).into());
         }
         let kind = config.get("connector.class").and_then(|class| self.catalogue.describe(class));
         // Kafka Connect shows the tasks as they were before the new configuration.
@@ -246,7 +262,7 @@ impl Machine {
     }
 
     /// Anybody writes PAUSED and STARTED. STOPPED takes the tasks away first, which only the leader may.
-    fn target_turn(&self, name: &str, target: TargetState) -> Result<Turn, Turn> {
+    fn target_turn(&self, name: &str, target: TargetState) -> Result<Turn, Instead> {
         self.known(name, || Error::new(ErrorKind::NotFound, format!("Unknown connector {name}")))?;
         let record = vec![records::target_record(name, target)];
         if target != TargetState::Stopped {
@@ -256,27 +272,27 @@ impl Machine {
         Ok(Turn::Write(vec![vec![records::commit_record(name, 0)], record], None))
     }
 
-    fn task_configs_turn(&self, name: &str, configs: &[Props]) -> Result<Turn, Turn> {
+    fn task_configs_turn(&self, name: &str, configs: &[Props]) -> Result<Turn, Instead> {
         self.leading("Only the leader may write task configurations.")?;
         self.known(name, || not_found(name))?;
         let stopped = self.config.connector(name).is_some_and(|state| state.target == TargetState::Stopped);
         if stopped && !configs.is_empty() {
             let error = format!("Cannot submit non-empty set of task configs for stopped connector {name}");
-            return Err(Turn::Done(Err(Error::config(error))));
+            return Err(Error::config(error).into());
         }
         let commit = vec![records::commit_record(name, configs.len())];
         let tasks = records::task_records(name, configs);
         Ok(Turn::Write(if tasks.is_empty() { vec![commit] } else { vec![tasks, commit] }, None))
     }
 
-    fn restart_connector_turn(&mut self, name: &str) -> Result<Turn, Turn> {
+    fn restart_connector_turn(&mut self, name: &str) -> Result<Turn, Instead> {
         self.known(name, || unknown(name))?;
         let leadership = self.leadership();
         if self.membership.is_member() && self.membership.holds_connector(name) {
             let plan = self.restart_plan(name, false, false);
             self.restart_here(name, true, false, false);
             self.reconcile();
-            return Ok(Turn::Done(Ok(plan.map_or(Answer::Done, Answer::Planned))));
+            return Ok(Turn::Done(plan.map_or(Answer::Done, Answer::Planned)));
         }
         let text = "Cannot restart connector since it is not assigned to this member";
         Err(owner(
@@ -287,19 +303,19 @@ impl Machine {
         ))
     }
 
-    fn restart_task_turn(&mut self, id: &TaskId) -> Result<Turn, Turn> {
+    fn restart_task_turn(&mut self, id: &TaskId) -> Result<Turn, Instead> {
         self.known(&id.connector, || unknown(&id.connector))?;
         let leadership = self.leadership();
         if !self.task_numbers(&id.connector).contains(&id.task) {
             let error = Error::new(ErrorKind::NotFound, format!("Unknown task: {id}"));
-            return Err(Turn::Done(Err(error)));
+            return Err(error.into());
         }
         if self.membership.is_member() && self.membership.holds_task(id) {
             if let Some(local) = self.tasks.get_mut(id) {
                 local.asked = true;
             }
             self.reconcile();
-            return Ok(Turn::Done(Ok(Answer::Done)));
+            return Ok(Turn::Done(Answer::Done));
         }
         let text = "Cannot restart task since it is not assigned to this member";
         Err(owner(leadership, text, text, self.membership.task_url(id)))
@@ -332,11 +348,11 @@ fn unknown(name: &str) -> Error {
 }
 
 /// The leader knows who runs what; others know the leader.
-fn owner(leadership: Leadership, text: &'static str, ask_leader: &'static str, owner: Option<String>) -> Turn {
+fn owner(leadership: Leadership, text: &'static str, ask_leader: &'static str, owner: Option<String>) -> Instead {
     let error = match leadership {
-        Leadership::Unknown => return Turn::Wait,
+        Leadership::Unknown => return Instead::Wait,
         Leadership::Here => Error::elsewhere(if owner.is_some() { text } else { NO_LEADER }, owner),
         Leadership::There(url) => Error::elsewhere(if url.is_some() { ask_leader } else { NO_LEADER }, url),
     };
-    Turn::Done(Err(error))
+    error.into()
 }

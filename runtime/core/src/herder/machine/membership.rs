@@ -204,10 +204,10 @@ impl Machine {
         Work { offset: self.config.offset(), connectors }
     }
 
-    pub(super) fn joined(&mut self, generation: i32, member: String, leader: String, protocol: &str, bytes: &[u8]) {
+    pub(super) fn joined(&mut self, generation: i32, member: String, leader: &str, protocol: &str, bytes: &[u8]) {
         let group = &mut self.membership;
         group.protocol = Protocol::from_name(protocol).unwrap_or(group.protocol);
-        let empty = || Assignment::empty(group.protocol, &leader, "", -1);
+        let empty = || Assignment::empty(group.protocol, leader, "", -1);
         // A leader that gave nothing at all left no bytes.
         let given = if bytes.is_empty() { Ok(empty()) } else { Assignment::decode(bytes) };
         let given = given.unwrap_or_else(|error| {

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use millrace_api::config::Props;
 use millrace_api::group::{MemberProtocol, Peer};
-use millrace_api::{Error, ErrorKind, Result};
+use millrace_api::{ErrorKind, Result};
 
 use super::{ConnectorInfo, ConnectorStatus, SessionKey, State, TargetState};
 use crate::group::Protocol;
@@ -76,12 +76,6 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// For the status.
     pub trace: String,
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self { kind: error.kind(), trace: error.trace() }
-    }
 }
 
 /// A record of one of the topics, as it was read.
@@ -318,7 +312,7 @@ impl Machine {
                 self.elected(generation, &leader, &protocol, &peers);
             }
             Event::Joined { generation, member, leader, protocol, assignment } => {
-                self.joined(generation, member, leader, &protocol, &assignment);
+                self.joined(generation, member, &leader, &protocol, &assignment);
             }
             Event::Lost { gone } => self.lost(gone),
             Event::ConnectorStarted { name, epoch, tasks } => self.connector_started(&name, epoch, tasks),
