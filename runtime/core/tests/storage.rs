@@ -6,6 +6,8 @@
 mod folds;
 #[path = "storage/properties.rs"]
 mod properties;
+#[path = "storage/topics.rs"]
+mod topics;
 #[path = "storage/writes.rs"]
 mod writes;
 

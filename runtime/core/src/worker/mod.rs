@@ -17,7 +17,9 @@ use tokio::task::JoinHandle;
 
 use crate::herder::{Effect, Event};
 use crate::metrics::Metrics;
+use crate::offsets::OffsetStores;
 use crate::plugins::Plugins;
+use crate::storage::topic::{Purpose, TopicOptions};
 use crate::task::{TaskId, Wanted};
 use crate::worker_config::WorkerConfig;
 
@@ -41,6 +43,7 @@ pub struct WorkerParts {
 pub struct Worker {
     parts: WorkerParts,
     metrics: Metrics,
+    offsets: OffsetStores,
     events: mpsc::UnboundedSender<Event>,
     running: Mutex<Running>,
 }
@@ -71,7 +74,8 @@ impl Worker {
     /// A worker that reports on `events`.
     #[must_use]
     pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
-        Arc::new(Self { parts, metrics: Metrics::default(), events, running: Mutex::default() })
+        let offsets = OffsetStores::new(Arc::clone(&parts.log), offsets_topic(&parts));
+        Arc::new(Self { parts, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }
 
     /// What it is made of.
@@ -84,6 +88,12 @@ impl Worker {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Where sources stand.
+    #[must_use]
+    pub fn offsets(&self) -> &OffsetStores {
+        &self.offsets
     }
 
     /// Carries out one effect. Returns at once.
@@ -130,6 +140,7 @@ impl Worker {
         if tokio::time::timeout(self.kill_after() * 2, ended).await.is_err() {
             tracing::warn!("some tasks did not stop in time");
         }
+        self.offsets.close().await;
     }
 
     /// How long something that was told to stop may take before it is aborted: its own drain and stop deadlines, and a little.
@@ -190,4 +201,21 @@ async fn supervise<T>(
 enum Ended {
     Panicked,
     Killed,
+}
+
+/// The worker's offsets topic. Replicas are the log's default where nothing is said.
+fn offsets_topic(parts: &WorkerParts) -> TopicOptions {
+    let fallback = TopicOptions::new(Purpose::Offsets, &parts.config.offset_storage_topic);
+    let said = |setting: &str| parts.props.contains_key(&format!("offset.storage.{setting}"));
+    if !said("topic") {
+        return fallback;
+    }
+    match TopicOptions::of_worker(Purpose::Offsets, &parts.props) {
+        Ok(options) if said("replication.factor") => options,
+        Ok(options) => TopicOptions { replication: None, ..options },
+        Err(error) => {
+            tracing::warn!(%error, "the offsets topic is created with default settings");
+            fallback
+        }
+    }
 }
