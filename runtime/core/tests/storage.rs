@@ -4,6 +4,8 @@
 
 #[path = "storage/folds.rs"]
 mod folds;
+#[path = "storage/kafka.rs"]
+mod kafka;
 #[path = "storage/properties.rs"]
 mod properties;
 #[path = "storage/topics.rs"]

@@ -69,7 +69,7 @@ async fn to_end(topic: &dyn InternalTopic, deliveries: &mut Deliveries) -> Vec<S
 }
 
 fn local(dir: &std::path::Path) -> Arc<dyn Log> {
-    Arc::new(LocalLog::open(LocalOptions::new(dir)).unwrap())
+    Arc::new(LocalLog::open(dir, LocalOptions::default()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
