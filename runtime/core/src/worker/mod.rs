@@ -18,8 +18,10 @@ use tokio::task::JoinHandle;
 
 use crate::herder::machine::{Event, Failure};
 use crate::metrics::Metrics;
+use crate::offsets::OffsetStores;
 use crate::plugins::Plugins;
 use crate::providers::Redactor;
+use crate::storage::topic::{Purpose, TopicOptions};
 use crate::task::{TaskId, Wanted};
 use crate::worker_config::WorkerConfig;
 
@@ -43,6 +45,7 @@ pub struct WorkerParts {
 pub struct Worker {
     parts: WorkerParts,
     metrics: Metrics,
+    offsets: OffsetStores,
     events: mpsc::UnboundedSender<Event>,
     running: Mutex<Running>,
 }
@@ -63,7 +66,8 @@ impl Worker {
     /// A worker that reports on `events`.
     #[must_use]
     pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
-        Arc::new(Self { parts, metrics: Metrics::default(), events, running: Mutex::default() })
+        let offsets = OffsetStores::new(Arc::clone(&parts.log), offsets_topic(&parts));
+        Arc::new(Self { parts, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }
 
     /// What it is made of.
@@ -76,6 +80,12 @@ impl Worker {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Where sources stand.
+    #[must_use]
+    pub fn offsets(&self) -> &OffsetStores {
+        &self.offsets
     }
 
     /// Has a connector or task end. It reports when it has; at the latest after its deadlines it is aborted.
@@ -186,4 +196,21 @@ async fn supervise<T>(
 enum Ended {
     Panicked,
     Killed,
+}
+
+/// The worker's offsets topic. Replicas are the log's default where nothing is said.
+fn offsets_topic(parts: &WorkerParts) -> TopicOptions {
+    let fallback = TopicOptions::new(Purpose::Offsets, &parts.config.offset_storage_topic);
+    let said = |setting: &str| parts.props.contains_key(&format!("offset.storage.{setting}"));
+    if !said("topic") {
+        return fallback;
+    }
+    match TopicOptions::of_worker(Purpose::Offsets, &parts.props) {
+        Ok(options) if said("replication.factor") => options,
+        Ok(options) => TopicOptions { replication: None, ..options },
+        Err(error) => {
+            tracing::warn!(%error, "the offsets topic is created with default settings");
+            fallback
+        }
+    }
 }
