@@ -46,7 +46,11 @@ impl Cors {
         };
         let any = origins.split(',').any(|origin| origin.trim() == "*");
         let patterns = if any { None } else { Some(origins.split(',').map(pattern).collect::<Result<_>>()?) };
-        let shown = if methods.trim().is_empty() { "GET,POST,HEAD".to_owned() } else { methods.split(',').map(str::trim).collect::<Vec<_>>().join(",") };
+        let shown = if methods.trim().is_empty() {
+            "GET,POST,HEAD".to_owned()
+        } else {
+            methods.split(',').map(str::trim).collect::<Vec<_>>().join(",")
+        };
         if !shown.split(',').all(|method| Method::from_bytes(method.as_bytes()).is_ok()) {
             return Err(invalid("methods", methods, "expected methods with commas between them"));
         }

@@ -34,6 +34,7 @@ mod server;
 mod signature;
 mod tasks;
 pub mod topics;
+mod validations;
 
 pub use advertised::Advertised;
 pub use options::RestOptions;

@@ -41,6 +41,8 @@ pub struct RestOptions {
     pub body_timeout: Duration,
     /// How long a request may take; after that the client gets a 500, while the herder finishes what it began.
     pub request_timeout: Duration,
+    /// How long a validation may take, with the wait for its turn.
+    pub validate_timeout: Duration,
     /// How long `GET /health` waits for the herder (KIP-1017).
     pub health_timeout: Duration,
     /// Connections at the same time; further ones wait to be accepted.
@@ -81,6 +83,7 @@ impl Default for RestOptions {
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(90),
+            validate_timeout: Duration::from_mins(1),
             health_timeout: Duration::from_secs(10),
             max_connections: 1024,
             shutdown_timeout: Duration::from_secs(10),

@@ -31,6 +31,7 @@ use crate::error::ApiError;
 use crate::headers::HeaderRules;
 use crate::routes::Scope;
 use crate::topics::Topics;
+use crate::validations::Validations;
 use crate::{RestOptions, page, path, routes};
 
 /// Largest head of a request, in bytes; more is a 431.
@@ -42,6 +43,7 @@ pub(crate) struct Api {
     pub(crate) options: RestOptions,
     /// Asks the worker that answers instead of this one.
     pub(crate) client: Client,
+    pub(crate) validations: Validations,
     /// What is below `/millrace/topics`, when it is shown.
     pub(crate) topics: Option<Topics>,
     /// Cancelled when the server is told to stop.
@@ -108,7 +110,8 @@ pub async fn serve(herder: Arc<dyn Herder>, options: RestOptions) -> Result<Rest
     let stop = CancellationToken::new();
     let topics = options.topics.clone().map(Topics::new);
     let client = Client { timeout: options.forward_timeout };
-    let api = Arc::new(Api { herder, options, client, topics, stop: stop.clone() });
+    let api =
+        Arc::new(Api { herder, options, client, validations: Validations::default(), topics, stop: stop.clone() });
     let mut listeners = JoinSet::new();
     for (scope, listener) in bound {
         let own = scope != Scope::Admin;
