@@ -72,3 +72,6 @@ fn check(options: &GroupOptions) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
