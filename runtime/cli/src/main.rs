@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod loggers;
 mod output;
 mod plugins;
 mod properties;

@@ -6,9 +6,11 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use millrace_api::{Error, ErrorKind};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{Args, Command};
+use crate::loggers::{SharedFilter, TracingLoggers};
 
 /// Log lines to standard error. The demo shows warnings only, so that its progress can be read.
 pub(crate) fn init_logging(args: &Args) {
@@ -17,16 +19,16 @@ pub(crate) fn init_logging(args: &Args) {
         Command::Demo(_) | Command::Topics(_) => "warn",
     };
     let text = args.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(text).unwrap_or_else(|error| {
+    let loggers = TracingLoggers::new(text).or_else(|error| {
         eprintln!("warning: log filter {text:?} is not understood ({error}); using {default}");
-        EnvFilter::new(default)
+        TracingLoggers::new(default)
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if args.log_json {
-        builder.json().init();
-    } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).init();
-    }
+    let Ok(loggers) = loggers else { return };
+    loggers.make_global();
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer =
+        if args.log_json { layer.json().boxed() } else { layer.with_ansi(std::io::stderr().is_terminal()).boxed() };
+    tracing_subscriber::registry().with(layer.with_filter(SharedFilter(loggers))).init();
 }
 
 /// Prints an error with its causes and gives the exit code: 2 for a wrong configuration, 3 for what is missing outside, 1 else.

@@ -54,7 +54,13 @@ pub(crate) async fn start(props: Props) -> Result<Running> {
     let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
     let listeners = format!("http://{listener}");
-    let options = RestOptions { listeners, instance: instance.clone(), topics, ..RestOptions::default() };
+    let options = RestOptions {
+        listeners,
+        instance: instance.clone(),
+        topics,
+        loggers: crate::loggers::global(),
+        ..RestOptions::default()
+    };
     let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
     let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
     Ok(Running { herder, log, rest, file })
