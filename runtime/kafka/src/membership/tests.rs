@@ -472,6 +472,20 @@ async fn a_member_that_is_dropped_says_nothing_more() {
     assert_eq!((broker.count(HEARTBEAT), broker.count(LEAVE)), (beats, 0));
 }
 
+#[tokio::test]
+async fn a_holder_that_is_stuck_gives_its_place_up() {
+    let broker = Broker::start().await;
+    let options = GroupOptions { rebalance_timeout_ms: 400, ..options() };
+    let mut holder = Holder::new(&broker.address, options).await;
+    holder.sees(&["joining", "elected"]).await;
+    // It does not look at what it was assigned.
+    sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(broker.ids(LEAVE), ["m-1"]);
+    holder.sees(&["joined", "lost"]).await;
+    holder.sees(&IN).await;
+    holder.quiet(800).await;
+}
+
 /// Answers of any length and content cost a connection at most.
 #[tokio::test]
 async fn nonsense_is_survived() {
