@@ -61,11 +61,11 @@ async fn real_members_log_in() {
 #[tokio::test]
 #[ignore = "needs MILLRACE_TEST_KAFKA_SSL"]
 async fn real_members_trust_whom_they_should() {
-    let ca = text("ca.pem");
+    let (ca, other) = (text("ca.pem"), text("other-ca.pem"));
     let trusting =
         |ca| [("security.protocol", "SSL"), ("ssl.truststore.type", "PEM"), ("ssl.truststore.certificates", ca)];
     works("SSL", &trusting(&ca)).await;
-    let error = worker("SSL", &trusting(&text("other-ca.pem"))).await.failed().await;
+    let error = worker("SSL", &trusting(&other)).await.failed().await;
     assert!(error.starts_with("External") && error.contains("not trusted"), "{error}");
     // The certificate names the address only.
     let by_name = env("SSL").replace("127.0.0.1", "localhost");
