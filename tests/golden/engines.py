@@ -94,15 +94,3 @@ class Millrace(Engine):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def internal(topic):
-    """All records of an internal topic: partition, key, value."""
-    done = subprocess.run([CTL, "tool", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", os.environ["MILLRACE_TEST_KAFKA"],
-                           "--topic", topic, "--from-beginning", "--timeout-ms", "8000", "--formatter-property", "print.key=true",
-                           "--formatter-property", "print.partition=true", "--formatter-property", "null.literal=$null",
-                           "--formatter-property", "key.separator=\x01"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    for line in done.stdout.splitlines():
-        parts = line.split("\x01")
-        if len(parts) == 3:
-            yield int(parts[0].rpartition(":")[2]), parts[1], None if parts[2] == "$null" else parts[2]
