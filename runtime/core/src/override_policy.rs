@@ -111,14 +111,14 @@ impl ClientType {
     pub fn of_connector(kind: ConnectorType, config: &Props) -> Vec<Self> {
         let dlq = config.get("errors.deadletterqueue.topic.name").is_some_and(|topic| !topic.is_empty());
         // Millrace's own log of operations is written by a producer, too.
-        let oplog = config.keys().any(|key| key.starts_with("errors.oplog."));
+        let oplog = config.get("operation.log.topic").is_some_and(|topic| !topic.is_empty());
         let creates = config.keys().any(|key| key.starts_with("topic.creation."));
         match kind {
             ConnectorType::Source if creates => vec![Self::Producer, Self::Admin],
             ConnectorType::Source => vec![Self::Producer],
-            _ if dlq => vec![Self::Producer, Self::Admin, Self::Consumer],
-            _ if oplog => vec![Self::Producer, Self::Consumer],
-            _ => vec![Self::Consumer],
+            ConnectorType::Sink if dlq => vec![Self::Producer, Self::Admin, Self::Consumer],
+            ConnectorType::Sink if oplog => vec![Self::Producer, Self::Consumer],
+            ConnectorType::Sink => vec![Self::Consumer],
         }
     }
 }
