@@ -7,7 +7,6 @@ use std::sync::Arc;
 use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
-use millrace_core::convert::strip_prefix;
 use millrace_core::herder::{Herder as _, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::providers::{Environment, Providers};
@@ -100,7 +99,9 @@ pub(crate) async fn start(configured: Configured) -> Result<Running> {
     }
     let components = components(data)?;
     let plugins = Plugins::new(crate::plugins::connectors(), millrace_converters::plugins(), components);
-    let plugins = Arc::new(plugins.with_worker(&props, &environment)?);
+    let checking = Arc::clone(&log);
+    let plugins = plugins.with_worker(&props, &environment)?;
+    let plugins = Arc::new(plugins.with_client_check(move |client| checking.check_overrides(client)));
     let worker_id = config.rest.advertised(listener, &canonical_host_name())?.worker_id();
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
     let topics = topics(&config, &log);
@@ -169,12 +170,7 @@ fn open_log(config: &WorkerConfig, props: &Props) -> Result<Arc<dyn Log>> {
     let Some(bootstrap) = &config.bootstrap_servers else {
         return Ok(Arc::new(LocalLog::open(&config.data_dir, LocalOptions::default())?));
     };
-    let clients = ClientProps {
-        producer: strip_prefix(props, "producer"),
-        consumer: strip_prefix(props, "consumer"),
-        admin: strip_prefix(props, "admin"),
-    };
-    Ok(Arc::new(KafkaLog::new(&bootstrap.join(","), clients)?))
+    Ok(Arc::new(KafkaLog::new(&bootstrap.join(","), ClientProps::of_connectors(props))?))
 }
 
 fn components(data: &Path) -> Result<Arc<WasmComponents>> {
