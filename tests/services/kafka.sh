@@ -30,11 +30,16 @@ kafka_prepare() { # ports, configuration, and storage, once per run
   fresh_id >"$dir/state/cluster"
   controller=$(free_port "$dir/state")
   { echo controller && seq "$brokers"; } >"$dir/state/instances"
+  if [ -n "${MILLRACE_KAFKA_SECURITY:-}" ]; then kafka_certificates; fi
   for n in controller $(seq "$brokers"); do
     mkdir -p "$dir/data/$n"
     kafka_properties "$n" "$controller" $rf >"$dir/$n.properties"
   done
-  kafka_tool kafka.tools.StorageTool format -t "$(cat "$dir/state/cluster")" -c "$dir/controller.properties" >"$dir/format.log" 2>&1 ||
+  local scram=()
+  if [ -n "${MILLRACE_KAFKA_SECURITY:-}" ]; then
+    for n in SCRAM-SHA-256 SCRAM-SHA-512; do scram+=(--add-scram "$n=[name=alice,password=alice-secret]"); done
+  fi
+  kafka_tool kafka.tools.StorageTool format -t "$(cat "$dir/state/cluster")" -c "$dir/controller.properties" "${scram[@]}" >"$dir/format.log" 2>&1 ||
     { cat "$dir/format.log" >&2 && die "Kafka's storage could not be formatted; its reason is above" "check the disk of $dir"; }
   for n in $(seq "$brokers"); do
     # What the format tool would write for a pure broker, without two seconds of JVM for each.
@@ -53,10 +58,10 @@ listeners=CONTROLLER://127.0.0.1:$2"
     port=$(free_port "$dir/state")
     echo "process.roles=broker
 node.id=$1
-listeners=PLAINTEXT://127.0.0.1:$port
-advertised.listeners=PLAINTEXT://127.0.0.1:$port"
+listeners=PLAINTEXT://127.0.0.1:$port$(kafka_listeners "$1")"
     echo "$port" >"$dir/state/$1.port"
   fi
+  if [ -n "${MILLRACE_KAFKA_SECURITY:-}" ]; then kafka_security "$1"; fi
   cat <<EOF
 controller.listener.names=CONTROLLER
 controller.quorum.voters=$KAFKA_CONTROLLER_ID@127.0.0.1:$2
@@ -80,6 +85,67 @@ broker.heartbeat.interval.ms=500
 log.index.size.max.bytes=2097152
 ${MILLRACE_KAFKA_PROPS:-}
 EOF
+}
+
+# --- TLS and logins ------------------------------------------------------------------------------------------------
+# With MILLRACE_KAFKA_SECURITY=1 every broker has four more listeners: SASL (SASL_PLAINTEXT), SSL, MTLS (SSL that wants a
+# client certificate) and SASL_SSL. Who logs in is alice, with alice-secret; every store's password is storepass, and the
+# password of client.enc.key and of the key in client.jks is keypass.
+kafka_listeners() { # kafka_listeners <broker>: the further listeners, each with a leading comma
+  local name port
+  [ -n "${MILLRACE_KAFKA_SECURITY:-}" ] || return 0
+  for name in SASL SSL MTLS SASL_SSL; do
+    port=$(free_port "$RUN_DIR/kafka/state")
+    echo "$port" >"$RUN_DIR/kafka/state/$1.$name.port"
+    printf ',%s://127.0.0.1:%s' "$name" "$port"
+  done
+}
+
+kafka_security() { # kafka_security <instance>
+  local tls=$RUN_DIR/kafka/tls modules=org.apache.kafka.common.security name
+  echo "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,SSL:SSL,MTLS:SSL,SASL_SSL:SASL_SSL"
+  [ "$1" != controller ] || return 0
+  echo "inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+ssl.keystore.type=PEM
+ssl.keystore.location=$tls/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$tls/ca.pem
+listener.name.mtls.ssl.client.auth=required"
+  for name in sasl sasl_ssl; do
+    echo "listener.name.$name.plain.sasl.jaas.config=$modules.plain.PlainLoginModule required user_alice=\"alice-secret\";
+listener.name.$name.scram-sha-256.sasl.jaas.config=$modules.scram.ScramLoginModule required;
+listener.name.$name.scram-sha-512.sasl.jaas.config=$modules.scram.ScramLoginModule required;"
+  done
+}
+
+kafka_certificates() { # one authority, a broker (127.0.0.1 only), a client in every format, and an authority nobody knows
+  local tls=$RUN_DIR/kafka/tls name
+  have openssl || apt_install "openssl" openssl
+  mkdir -p "$tls"
+  (
+    set -e
+    cd "$tls"
+    for name in ca other-ca; do
+      openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/CN=$name" -keyout "$name.key" -out "$name.pem"
+    done
+    echo 'subjectAltName=IP:127.0.0.1' >broker.ext
+    echo 'extendedKeyUsage=clientAuth' >client.ext
+    for name in broker client; do
+      openssl req -newkey rsa:2048 -nodes -subj "/CN=$name" -keyout "$name.key" -out "$name.csr"
+      openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile "$name.ext" -out "$name.crt"
+    done
+    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=stranger -keyout stranger.key -out stranger.crt
+    openssl pkcs8 -topk8 -in client.key -passout pass:keypass -out client.enc.key
+    cat broker.key broker.crt >broker.pem
+    openssl pkcs12 -export -in client.crt -inkey client.key -name client -passout pass:storepass -out client.p12
+    keytool -importkeystore -srckeystore client.p12 -srcstoretype PKCS12 -srcstorepass storepass -srcalias client -noprompt \
+      -destkeystore client.jks -deststoretype JKS -deststorepass storepass -destkeypass keypass
+    for name in jks:JKS p12:PKCS12; do
+      keytool -importcert -alias ca -file ca.pem -keystore "trust.${name%:*}" -storetype "${name#*:}" -storepass storepass -noprompt
+    done
+  ) >"$RUN_DIR/kafka/tls.log" 2>&1 ||
+    { cat "$RUN_DIR/kafka/tls.log" >&2 && die "the certificates could not be made; the reason is above" "check openssl and keytool"; }
 }
 
 kafka_run() {
@@ -120,7 +186,7 @@ kafka_end() { end kafka "$1" TERM 15; }
 kafka_restarted() { # waits until the restarted replicas are in sync, so that the next broker may be killed without loss
   local servers deadline=$((SECONDS + 30)) behind
   all_alive kafka || return 0
-  servers=$(kafka_env | cut -d= -f2)
+  servers=$(kafka_env | head -1 | cut -d= -f2)
   while :; do
     behind=$(kafka_tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$servers" --describe --under-replicated-partitions 2>&1) || behind=unknown
     [ -n "$behind" ] || return 0
@@ -128,8 +194,15 @@ kafka_restarted() { # waits until the restarted replicas are in sync, so that th
   done
 }
 
-kafka_env() {
-  local list='' n
-  for n in $(kafka_brokers); do list+=,127.0.0.1:$(cat "$RUN_DIR/kafka/state/$n.port"); done
-  echo "export MILLRACE_TEST_KAFKA=${list#,}"
+kafka_env() { # the plain listeners first
+  local name list n
+  for name in '' SASL SSL MTLS SASL_SSL; do
+    list=''
+    for n in $(kafka_brokers); do
+      n=$RUN_DIR/kafka/state/$n${name:+.$name}.port
+      [ ! -e "$n" ] || list+=,127.0.0.1:$(cat "$n")
+    done
+    [ -z "$list" ] || echo "export MILLRACE_TEST_KAFKA${name:+_$name}=${list#,}"
+  done
+  [ ! -d "$RUN_DIR/kafka/tls" ] || echo "export MILLRACE_TEST_KAFKA_TLS=$RUN_DIR/kafka/tls"
 }

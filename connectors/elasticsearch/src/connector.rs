@@ -25,7 +25,7 @@ impl ConnectorPlugin for ElasticsearchPlugin {
     }
 
     fn aliases(&self) -> &'static [&'static str] {
-        &["ElasticsearchSink", "ElasticsearchSinkConnector"]
+        &["io.aiven.connect.elasticsearch.ElasticsearchSinkConnector"]
     }
 
     fn task_class(&self) -> &'static str {

@@ -22,6 +22,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run the shopstream scenario on the embedded log: orders by HTTP into SQLite, logs into files, hourly counts.
     Demo(Demo),
+    /// Run a worker of a group, which shares its connectors and tasks over Kafka.
+    Distributed(Distributed),
     /// Run a worker in one process from Kafka Connect's files.
     Standalone(Standalone),
     /// Look at topics, or write to them, also while a worker runs.
@@ -48,9 +50,25 @@ pub(crate) struct Demo {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Distributed {
+    /// The worker's properties (`connect-distributed.properties`), or TOML. `CONNECT_*` and `MILLRACE_*` variables win over it;
+    /// without a file, they are all there is, and `BOOTSTRAP_SERVERS`, `GROUP_ID` and others count as well.
+    pub(crate) worker: Option<PathBuf>,
+    /// Only check the configuration.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Print one JSON line when the worker is ready.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Standalone {
-    /// The worker's properties (`connect-standalone.properties`).
+    /// The worker's properties (`connect-standalone.properties`), or TOML. `MILLRACE_*` variables win over it.
     pub(crate) worker: PathBuf,
+    /// Only check the configuration, and the connectors' files.
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Connectors: properties files, or JSON as it is POSTed.
     pub(crate) connectors: Vec<PathBuf>,
     /// Print one JSON line when the worker is ready.

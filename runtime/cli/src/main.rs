@@ -2,9 +2,13 @@
 
 mod args;
 mod demo;
+mod distributed;
+mod entry;
+mod loggers;
+mod metrics_port;
 mod output;
 mod plugins;
-mod properties;
+mod settings;
 mod standalone;
 mod topics;
 mod worker;
@@ -16,8 +20,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let entry = entry::Entry::of(std::env::args_os(), settings::process_environment());
+    let args = args::Args::parse_from(entry.args);
     output::init_logging(&args);
+    output::hide_secrets_of_panics();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -27,7 +33,8 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match args.command {
             args::Command::Demo(demo) => demo::run(demo).await,
-            args::Command::Standalone(standalone) => standalone::run(standalone).await,
+            args::Command::Distributed(distributed) => distributed::run(distributed, entry.environment).await,
+            args::Command::Standalone(standalone) => standalone::run(standalone, entry.environment).await,
             args::Command::Topics(topics) => topics::run(topics).await,
         }
     });

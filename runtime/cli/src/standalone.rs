@@ -3,16 +3,31 @@
 use std::time::Instant;
 
 use millrace_api::Result;
+use millrace_core::providers::Environment;
+use millrace_core::worker_config::Mode;
 
 use crate::args::Standalone;
-use crate::{output, properties, worker};
+use crate::settings::{Settings, read_connector};
+use crate::worker::{self, Configured};
+use crate::{metrics_port, output};
 
 /// Runs until it is told to stop.
-pub(crate) async fn run(args: Standalone) -> Result<()> {
+pub(crate) async fn run(args: Standalone, environment: Environment) -> Result<()> {
     let began = Instant::now();
-    let props = properties::read_properties(&args.worker)?;
-    let connectors = args.connectors.iter().map(|path| properties::read_connector(path)).collect::<Result<Vec<_>>>()?;
-    let running = worker::start(props).await?;
+    let settings = Settings::read(Mode::Standalone, Some(&args.worker), &environment)?;
+    settings.log();
+    let scraped = metrics_port::wanted(&environment);
+    let configured = Configured::new(Mode::Standalone, settings.props, environment)?;
+    let connectors = args.connectors.iter().map(|path| read_connector(path)).collect::<Result<Vec<_>>>()?;
+    if args.check {
+        configured.check()?;
+        output::note(args.json, "the configuration is valid");
+        return Ok(());
+    }
+    let running = worker::start(configured).await?;
+    if scraped {
+        metrics_port::serve(running.herder.clone()).await?;
+    }
     let address = running.rest.local_addr;
     let start_millis = began.elapsed().as_millis();
     running.register(connectors).await?;

@@ -1,23 +1,25 @@
 //! A worker put together: log, components, plugins, herder, REST.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use millrace_api::config::{Config as _, Props};
+use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
 use millrace_core::convert::strip_prefix;
 use millrace_core::herder::{Herder as _, StandaloneHerder};
 use millrace_core::plugins::Plugins;
+use millrace_core::providers::{Environment, Providers};
 use millrace_core::worker::WorkerParts;
-use millrace_core::worker_config::{WorkerConfig, declared_topics};
+use millrace_core::worker_config::{Mode, Store, WorkerConfig, declared_topics};
 use millrace_kafka::{ClientProps, KafkaLog};
 use millrace_local::{LocalLog, LocalOptions, LocalStateStores};
 use millrace_rest::topics::{LogTopics, TopicsOptions};
 use millrace_rest::{RestOptions, RestServer, serve};
 use millrace_wasm::{WasmComponents, WasmOptions};
 
+use crate::entry::canonical_host_name;
 use crate::worker_file::WorkerFile;
 
 /// A running worker.
@@ -29,9 +31,62 @@ pub(crate) struct Running {
     file: Option<WorkerFile>,
 }
 
-/// Starts a standalone worker from its properties. The REST API answers before any connector starts.
-pub(crate) async fn start(props: Props) -> Result<Running> {
-    let config = WorkerConfig::parse(&props)?;
+/// A configuration that was checked, its variables resolved.
+pub(crate) struct Configured {
+    config: WorkerConfig,
+    props: Props,
+    environment: Environment,
+}
+
+impl Configured {
+    /// Resolves variables, checks every key, and warns of what has no effect.
+    pub(crate) fn new(mode: Mode, props: Props, environment: Environment) -> Result<Self> {
+        let props = Providers::from_worker(&props, &environment)?.resolve(&props)?.props;
+        let (config, warnings) = WorkerConfig::load(mode, &props)?;
+        for warning in warnings {
+            tracing::warn!("{} {}", warning.key, warning.text);
+        }
+        Ok(Self { config, props, environment })
+    }
+
+    /// What can be checked of the rest without starting anything.
+    pub(crate) fn check(&self) -> Result<()> {
+        listener(&self.config)?;
+        declared_topics(&self.props)?;
+        for store in [Store::Config, Store::Offset, Store::Status] {
+            self.config.storage_topic(store, &self.props)?;
+        }
+        check_converters(&self.config)?;
+        if self.config.bootstrap_servers.is_some() {
+            open_log(&self.config, &self.props)?;
+        }
+        Ok(())
+    }
+}
+
+/// The worker's converters exist: nothing could run without them.
+fn check_converters(config: &WorkerConfig) -> Result<()> {
+    let given = [
+        ("key.converter", &config.key_converter),
+        ("value.converter", &config.value_converter),
+        ("header.converter", &config.header_converter),
+    ];
+    for (key, class) in given {
+        if millrace_converters::by_class(class).is_none() {
+            let known: Vec<_> = millrace_converters::plugins().iter().map(|plugin| plugin.class()).collect();
+            return Err(Error::config(format!(
+                "Invalid value {class} for configuration {key}: Class {class} could not be found. Use one of {}",
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Starts a standalone worker. The REST API answers before any connector starts.
+pub(crate) async fn start(configured: Configured) -> Result<Running> {
+    let Configured { config, props, environment } = configured;
+    check_converters(&config)?;
     let listener = listener(&config)?;
     let data = Path::new(&config.data_dir);
     std::fs::create_dir_all(data).map_err(|error| {
@@ -44,33 +99,38 @@ pub(crate) async fn start(props: Props) -> Result<Running> {
         log.create_topic(&topic).await?;
     }
     let components = components(data)?;
-    let plugins = Arc::new(Plugins::new(crate::plugins::connectors(), millrace_converters::plugins(), components));
-    let worker_id =
-        format!("{}:{}", config.advertised_host.clone().unwrap_or_else(|| listener.ip().to_string()), listener.port());
+    let plugins = Plugins::new(crate::plugins::connectors(), millrace_converters::plugins(), components);
+    let plugins = Arc::new(plugins.with_worker(&props, &environment)?);
+    let worker_id = config.rest.advertised(listener, &canonical_host_name())?.worker_id();
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
-    let topics = topics(&config, &props, &log);
+    let topics = topics(&config, &log);
     let data = data.to_owned();
+    let listeners = listeners(&config, listener);
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
     let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
-    let listeners = format!("http://{listener}");
-    let options = RestOptions { listeners, instance: instance.clone(), topics, ..RestOptions::default() };
+    let options = RestOptions {
+        listeners,
+        instance: instance.clone(),
+        topics,
+        loggers: crate::loggers::global(),
+        ..RestOptions::default()
+    };
     let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
     let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
     Ok(Running { herder, log, rest, file })
 }
 
 /// What the REST API shows of the log, if anything.
-fn topics(config: &WorkerConfig, props: &Props, log: &Arc<dyn Log>) -> Option<TopicsOptions> {
+fn topics(config: &WorkerConfig, log: &Arc<dyn Log>) -> Option<TopicsOptions> {
     if !config.topics_rest_enable.unwrap_or(config.bootstrap_servers.is_none()) {
         return None;
     }
-    let mut internal = vec![config.config_storage_topic.clone(), config.offset_storage_topic.clone()];
-    internal.extend(props.get("status.storage.topic").cloned());
+    let internal = [&config.config_storage_topic, &config.offset_storage_topic, &config.status_storage_topic];
     Some(TopicsOptions {
         access: Arc::new(LogTopics::new(Arc::clone(log))),
         hidden: vec![config.config_storage_topic.clone()],
-        internal,
+        internal: internal.into_iter().cloned().collect(),
     })
 }
 
@@ -108,7 +168,7 @@ fn open_log(config: &WorkerConfig, props: &Props) -> Result<Arc<dyn Log>> {
         consumer: strip_prefix(props, "consumer"),
         admin: strip_prefix(props, "admin"),
     };
-    Ok(Arc::new(KafkaLog::new(bootstrap, clients)?))
+    Ok(Arc::new(KafkaLog::new(&bootstrap.join(","), clients)?))
 }
 
 fn components(data: &Path) -> Result<Arc<WasmComponents>> {
@@ -119,28 +179,32 @@ fn components(data: &Path) -> Result<Arc<WasmComponents>> {
     Ok(Arc::new(components))
 }
 
-/// Host and port of the first http listener.
+/// Address of the first http listener.
 fn listener(config: &WorkerConfig) -> Result<SocketAddr> {
-    let text = config.listeners.first().map_or("http://127.0.0.1:8083", String::as_str);
+    let text = config.rest.listeners.first().map_or("http://127.0.0.1:8083", String::as_str);
     let invalid = |cause: &str| Error::config(format!("Invalid value {text} for configuration listeners: {cause}"));
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("HTTP://"))
+    let (_, rest) = text
+        .split_once("://")
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http"))
         .ok_or_else(|| invalid("only http:// is supported, for instance http://127.0.0.1:8083"))?;
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(|| invalid("the port is missing"))?;
     let port: u16 = port.parse().map_err(|_| invalid("the port is no number up to 65535"))?;
     let host = match host {
         "" => "0.0.0.0",
-        "localhost" => "127.0.0.1",
         host => host.trim_start_matches('[').trim_end_matches(']'),
     };
-    let ip =
-        host.parse().map_err(|_| invalid("the host must be an IP address, localhost, or empty for all interfaces"))?;
-    let address = SocketAddr::new(ip, port);
+    let mut found = (host, port).to_socket_addrs().map_err(|error| invalid("the host is not known").because(error))?;
+    let address = found.next().ok_or_else(|| invalid("the host has no address"))?;
     if port != 0 {
         return Ok(address);
     }
     // The worker's id holds the port, so a free one is chosen before anything starts.
     let bound = std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr());
     bound.map_err(|error| invalid("no port is free").because(error))
+}
+
+/// All listeners, the first with its address as it was found.
+fn listeners(config: &WorkerConfig, first: SocketAddr) -> String {
+    let others = config.rest.listeners.iter().skip(1).cloned();
+    std::iter::once(format!("http://{first}")).chain(others).collect::<Vec<_>>().join(",")
 }

@@ -29,6 +29,10 @@ impl ConverterPlugin for ByteArrayPlugin {
         "org.apache.kafka.connect.converters.ByteArrayConverter"
     }
 
+    fn aliases(&self) -> &'static [&'static str] {
+        &["io.confluent.connect.replicator.util.ByteArrayConverter"]
+    }
+
     fn config_def(&self) -> ConfigDef {
         ByteArrayConfig::def()
     }

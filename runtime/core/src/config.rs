@@ -264,7 +264,7 @@ pub struct SourceConnectorConfig {
         name = "exactly.once.support",
         default = "requested",
         importance = "medium",
-        one_of_ignore_case("requested", "required"),
+        one_of_ignore_case("REQUIRED", "REQUESTED"),
         group = "Exactly Once Support",
         order = 2,
         width = "short",
@@ -282,7 +282,7 @@ pub struct SourceConnectorConfig {
         name = "transaction.boundary",
         default = "poll",
         importance = "medium",
-        one_of_ignore_case("poll", "interval", "connector"),
+        one_of_ignore_case("INTERVAL", "POLL", "CONNECTOR"),
         group = "Exactly Once Support",
         order = 3,
         width = "short",
@@ -333,6 +333,7 @@ pub struct SinkConnectorConfig {
     #[config(
         name = "topics",
         default = "",
+        distinct,
         importance = "high",
         group = "Common",
         order = 4,
@@ -448,11 +449,15 @@ pub fn framework_def(kind: ConnectorType) -> ConfigDef {
 }
 
 fn connector_name(text: &str) -> Result<(), String> {
-    match text {
-        "" => Err("String may not be empty".to_owned()),
-        _ if text.chars().any(char::is_control) => Err("String may not contain control sequences".to_owned()),
-        _ => Ok(()),
+    if text.is_empty() {
+        return Err("String may not be empty".to_owned());
     }
+    let found: Vec<String> = text.chars().filter(|c| c.is_control()).map(|c| u32::from(c).to_string()).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let found = found.join(", ");
+    Err(format!("String may not contain control sequences but had the following ASCII chars: {found}"))
 }
 
 fn unique_aliases(text: &str) -> Result<(), String> {

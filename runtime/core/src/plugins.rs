@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use millrace_api::config::Props;
 use millrace_api::connector::{ConnectorPlugin, ConnectorType};
 use millrace_api::converter::ConverterPlugin;
 use millrace_api::transform::{ComponentKind, Components};
 use millrace_api::{Error, ErrorKind, Result};
 
 use crate::herder::PluginInfo;
+use crate::providers::{Environment, Providers};
+
+const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
+const SIMPLE_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
 
 /// Everything a worker can run. Built once by `plugins.rs` of the binary.
 pub struct Plugins {
@@ -16,6 +21,10 @@ pub struct Plugins {
     converters: Vec<Arc<dyn ConverterPlugin>>,
     /// Transformations, predicates and aggregates.
     pub components: Arc<dyn Components>,
+    /// What resolves the variables of configurations.
+    providers: Providers,
+    /// The worker's converters, which apply where a connector names none.
+    worker: Props,
 }
 
 impl Plugins {
@@ -26,7 +35,51 @@ impl Plugins {
         converters: Vec<Box<dyn ConverterPlugin>>,
         components: Arc<dyn Components>,
     ) -> Self {
-        Self { connectors, converters: converters.into_iter().map(Arc::from).collect(), components }
+        let converters = converters.into_iter().map(Arc::from).collect();
+        Self { connectors, converters, components, providers: Providers::default(), worker: Props::new() }
+    }
+
+    /// With the config providers and the converters of a worker's configuration.
+    ///
+    /// # Errors
+    /// As [`Providers::from_worker`].
+    pub fn with_worker(mut self, props: &Props, environment: &Environment) -> Result<Self> {
+        self.providers = Providers::from_worker(props, environment)?;
+        self.worker.clone_from(props);
+        Ok(self)
+    }
+
+    /// What resolves the variables of configurations.
+    #[must_use]
+    pub fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
+    /// The converter class that applies where a connector does not name one under `key`.
+    #[must_use]
+    pub fn worker_converter(&self, key: &str) -> &str {
+        let fallback = if key == "header.converter" { SIMPLE_HEADER_CONVERTER } else { JSON_CONVERTER };
+        self.worker.get(key).map_or(fallback, String::as_str)
+    }
+
+    /// Whether this worker writes records and offsets of sources in one transaction: as it is configured, by default with the
+    /// embedded log only.
+    #[must_use]
+    pub fn exactly_once(&self) -> bool {
+        match self.worker.get("exactly.once.source.support") {
+            Some(text) => text.trim().eq_ignore_ascii_case("enabled"),
+            None => !self.worker.contains_key("bootstrap.servers"),
+        }
+    }
+
+    /// Classes of converters, sorted: those of keys and values, or of headers.
+    #[must_use]
+    pub fn converter_classes(&self, headers: bool) -> Vec<String> {
+        let wanted = |class: &&str| headers || *class != SIMPLE_HEADER_CONVERTER;
+        let mut classes: Vec<String> =
+            self.converters.iter().map(|plugin| plugin.class()).filter(wanted).map(str::to_owned).collect();
+        classes.sort();
+        classes
     }
 
     /// The connector called `name`: by class, alias, or simple class name with or without `Connector`.
@@ -133,7 +186,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     (distance <= wanted.len().max(6) / 2).then_some(best)
 }
 
-fn edit_distance(a: &str, b: &str) -> usize {
+pub(crate) fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

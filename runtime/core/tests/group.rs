@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub, reason = "a test")]
 
+#[path = "group/bytes.rs"]
+mod bytes;
 #[path = "group/decision.rs"]
 mod decision;
 #[path = "group/model.rs"]
 mod model;
 #[path = "group/properties.rs"]
 mod properties;
+#[path = "group/stories.rs"]
+mod stories;

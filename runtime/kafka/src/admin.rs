@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 use crate::allow::Role;
 use crate::client::{self, ClientProps, Serving};
 use crate::ffi::{self, Failure};
+use crate::refusals::Refusals;
 use crate::{error, list};
 
 /// How often a new or deleted topic is looked for until all brokers agree.
@@ -34,7 +35,11 @@ pub(crate) struct Admin {
 }
 
 /// Nothing is ever produced with this client.
-struct Quiet;
+#[derive(Default)]
+struct Quiet {
+    /// What brokers refuse.
+    refusals: Refusals,
+}
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -42,6 +47,7 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.refusals.note(&error, reason);
         client::log_error(&error, reason);
     }
 }
@@ -61,7 +67,7 @@ impl Admin {
         let config = client::configure(Role::Admin, bootstrap, worker, &Props::new(), &defaults, &fixed)?;
         let native: BaseProducer<Quiet> = config
             .native
-            .create_with_context(Quiet)
+            .create_with_context(Quiet::default())
             .map_err(|error| error::of_kafka(&error, "open an admin client"))?;
         let native = Arc::new(native);
         let serving = client::serve("kafka-admin", &native, |native: &BaseProducer<Quiet>, wait| native.poll(wait))?;
@@ -197,9 +203,13 @@ impl Admin {
     ) -> Result<T> {
         let native = Arc::clone(&self.native);
         // Some make several requests, each with its own deadline.
-        client::call(CONTROL_TIMEOUT * 4, move || call(native.client()))
-            .await?
-            .unwrap_or_else(|| Err(error::unanswered("manage topics and groups")))
+        let refusals = &self.native.context().refusals;
+        let answer = refusals.or(client::call(CONTROL_TIMEOUT * 4, move || call(native.client()))).await??;
+        let answer = answer.unwrap_or_else(|| Err(error::unanswered("manage topics and groups")));
+        if answer.is_ok() {
+            refusals.clear();
+        }
+        answer
     }
 }
 

@@ -50,9 +50,7 @@ pub(crate) fn configure(
     defaults: &[(&str, String)],
     fixed: &[(&str, String)],
 ) -> Result<Configured> {
-    let mut given = worker.of(role).clone();
-    given.extend(overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let settings = translate(role, &given)?;
+    let settings = translate(role, worker.of(role), overrides)?;
     let mut native = ClientConfig::new();
     for (key, value) in defaults {
         native.set(*key, value);
@@ -62,6 +60,9 @@ pub(crate) fn configure(
     }
     for (key, value) in fixed {
         native.set(*key, value);
+    }
+    for (key, value) in settings.security.native() {
+        native.set(key, value);
     }
     native.set("bootstrap.servers", bootstrap);
     // Brokers close idle connections as a matter of course.

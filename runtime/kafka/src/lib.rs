@@ -4,6 +4,7 @@
 //! - `consumer`: a thread per consumer that owns it; batches are read where librdkafka put them.
 //! - `producer`: idempotent always, transactional on request.
 //! - `admin`: topics, offsets, groups.
+//! - [`security`]: TLS and logins, for librdkafka and for whoever else speaks Kafka's protocol.
 //! - `membership`: groups of any protocol type, without librdkafka.
 //! - `ffi`: the only unsafe code.
 
@@ -17,6 +18,8 @@ mod list;
 mod log;
 mod membership;
 mod producer;
+mod refusals;
+pub mod security;
 
 pub use client::ClientProps;
 pub use log::KafkaLog;

@@ -109,6 +109,8 @@ impl Attributes {
                 match key.to_string().as_str() {
                     "flatten" => found.flatten = true,
                     "non_empty" => found.validator = Some(quote! { NonEmpty }),
+                    "distinct" => found.validator = Some(quote! { Distinct }),
+                    "distinct_non_empty" => found.validator = Some(quote! { DistinctNonEmpty }),
                     "one_of" => {
                         let list = texts(&meta)?;
                         found.validator = Some(quote! { OneOf(&[#(#list),*]) });

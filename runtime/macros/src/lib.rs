@@ -10,6 +10,7 @@
 //! | `range = "1.."`, `"0..=100"` | bounds of a number |
 //! | `one_of("a", "b")`, `one_of_ignore_case(…)` | allowed texts |
 //! | `non_empty` | text must not be empty |
+//! | `distinct`, `distinct_non_empty` | a list's items must not be empty, nor the same twice |
 //! | `check = path` | `fn(&str) -> Result<(), String>` |
 //! | `kind = "class"` | when the Rust type does not tell: `class`, `short` |
 //! | `group = "…"`, `order = 1`, `width = "long"`, `display = "…"` | for forms |

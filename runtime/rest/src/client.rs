@@ -88,7 +88,7 @@ impl Client {
                 tracing::debug!(%error, "a connection to another worker ended early");
             }
         }));
-        let reply = sender.send_request(target.request(outgoing)?).await.map_err(broken)?;
+        let reply = sender.send_request(target.request(outgoing)).await.map_err(broken)?;
         let (head, body) = reply.into_parts();
         let body = Limited::new(body, MAX_REPLY_BYTES).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
@@ -150,7 +150,7 @@ impl Target {
         in_time.unwrap_or_else(|_| Err(Unsent::Io("java.net.SocketTimeoutException: Connect Timeout".to_owned())))
     }
 
-    fn request(&self, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, Unsent> {
+    fn request(&self, outgoing: Outgoing) -> Request<Full<Bytes>> {
         let has_body = outgoing.body.is_some();
         let mut request = Request::new(Full::from(outgoing.body.unwrap_or_default()));
         *request.method_mut() = outgoing.method;
@@ -163,7 +163,7 @@ impl Target {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers.extend(outgoing.headers);
-        Ok(request)
+        request
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) struct Onward<'a> {
     pub(crate) body: Option<Vec<u8>>,
 }
 
-impl<'a> Onward<'a> {
+impl Onward<'_> {
     pub(crate) fn new(method: Method, path: String) -> Self {
         Self { method, path, query: "", body: None }
     }

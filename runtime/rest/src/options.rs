@@ -70,7 +70,7 @@ impl Default for RestOptions {
             shutdown_timeout: Duration::from_secs(10),
             instance: String::new(),
             verification_algorithms: vec!["HmacSHA256".to_owned()],
-            forward_timeout: Duration::from_secs(60),
+            forward_timeout: Duration::from_mins(1),
             topic_tracking: true,
             topic_tracking_reset: true,
             loggers: None,

@@ -14,7 +14,7 @@ use crate::client::{Client, Outgoing, Unsent};
 use crate::{forward, path, signature};
 
 /// How long a request to another worker may take, in all.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Asks other workers over HTTP. Cheap to clone; it keeps no connections.
 #[derive(Debug, Clone)]

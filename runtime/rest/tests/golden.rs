@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::client::{Answer, request};
-use common::herder::FakeHerder;
+use common::herder::{FakeHerder, Leader};
 use common::{options, start};
 use millrace_core::herder::{SessionKey, Signing, State};
 use millrace_rest::RestOptions;
@@ -101,9 +101,9 @@ fn bring_into_state(herder: &FakeHerder, line: &str) {
             herder.set_states("src1", State::Running, State::Unassigned, None);
         }
         "POST /connectors/p/tasks/0/restart" | "POST /connectors/p/tasks/0/restart?forward=bogus" => {
-            *herder.elsewhere.lock().unwrap() = Some(None);
+            *herder.leader.lock().unwrap() = Leader::Unknown;
         }
-        "POST /connectors/p/tasks/99999999999/restart" => *herder.elsewhere.lock().unwrap() = None,
+        "POST /connectors/p/tasks/99999999999/restart" => *herder.leader.lock().unwrap() = Leader::Here,
         "PUT /connectors/src1/pause" => herder.set_states("src1", State::Running, State::Running, Some("4.3.1")),
         _ => {}
     }

@@ -36,6 +36,7 @@ pub struct Chain {
     /// Where each stage writes; the last one writes into the delta's heap.
     buffers: Vec<Vec<u8>>,
     taken: Taken,
+    delta: DeltaWriter,
     canonical: Canonical,
 }
 
@@ -66,7 +67,13 @@ impl Chain {
             .map(|(index, stage)| Configured::new(plugins, stage).map_err(|error| (index, error)));
         let stages = configured.collect::<Result<Vec<_>, _>>()?;
         let buffers = vec![Vec::new(); stages.len()];
-        Ok(Self { stages, buffers, taken: Taken::default(), canonical: Canonical::default() })
+        Ok(Self {
+            stages,
+            buffers,
+            taken: Taken::default(),
+            delta: DeltaWriter::default(),
+            canonical: Canonical::default(),
+        })
     }
 
     /// Which parts of a record any of the stages reads.
@@ -92,7 +99,7 @@ impl Chain {
     /// When the bytes are no batch: the host is broken.
     pub fn apply(&mut self, batch: Vec<u8>) -> Result<Vec<u8>> {
         let batch = wire::decode(batch, Trust::Host)?;
-        let mut delta = DeltaWriter::new(&batch);
+        self.delta.restart(&batch);
         let mut dictionary = batch.schemas().to_vec();
         self.canonical.replace(&mut dictionary);
         let base = dictionary.len();
@@ -105,16 +112,17 @@ impl Chain {
             buffers: &mut self.buffers,
             taken: &mut self.taken,
             dictionary,
-            delta: &mut delta,
+            delta: &mut self.delta,
+            routed: (Vec::new(), 0),
             done: Vec::new(),
         };
         for row in batch.rows() {
             run.record(row);
         }
         for schema in run.dictionary.split_off(base) {
-            delta.schema(&schema);
+            self.delta.schema(&schema);
         }
-        Ok(delta.finish())
+        Ok(self.delta.finish())
     }
 }
 
@@ -157,6 +165,8 @@ struct Run<'r> {
     taken: &'r mut Taken,
     dictionary: Vec<SchemaRef>,
     delta: &'r mut DeltaWriter,
+    /// Name and number of the topic that a stage routed to last; no stage routes to one without a name.
+    routed: (Vec<u8>, u32),
     /// What became of the input: its rows, with masks.
     done: Vec<(u32, Row)>,
 }
@@ -349,9 +359,13 @@ impl Run<'_> {
         row.value = place(VALUE, row.value);
         row.headers = place(HEADERS, row.headers);
         if current.mask & mask::TOPIC != 0 {
-            let name = current.part(TOPIC, current.topic, self.batch, self.buffers);
-            let name = name.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
-            row.topic = self.delta.topic(self.batch, name);
+            let name = current.part(TOPIC, current.topic, self.batch, self.buffers).unwrap_or_default();
+            // Most records go where the one before went.
+            if *self.routed.0 != *name {
+                let topic = self.delta.topic(self.batch, std::str::from_utf8(name).unwrap_or_default());
+                self.routed = (name.to_vec(), topic);
+            }
+            row.topic = self.routed.1;
         }
         self.done.push((current.mask, row));
     }

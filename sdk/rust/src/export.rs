@@ -278,6 +278,6 @@ fn valid(validator: Validator) -> types::ValidValues {
         Validator::OneOfThese(texts) => types::ValidValues::OneOf(texts.to_vec()),
         Validator::OneOfTheseIgnoreCase(texts) => types::ValidValues::OneOfIgnoreCase(texts.to_vec()),
         Validator::NonEmpty => types::ValidValues::NonEmpty,
-        Validator::Custom(_) => types::ValidValues::Custom,
+        Validator::Distinct | Validator::DistinctNonEmpty | Validator::Custom(_) => types::ValidValues::Custom,
     }
 }

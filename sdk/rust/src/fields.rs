@@ -18,9 +18,51 @@ pub(crate) struct Taken {
     written: Vec<u8>,
     /// A value of `written` while its successor is being written.
     scratch: Vec<u8>,
-    /// A bit for the hash of each name there is: most names that stages look for in vain need no look at the entries.
-    hashes: u64,
+    index: Index,
+    shape: Shape,
     pub(crate) changed: bool,
+}
+
+/// The names of the map before. Maps of a topic mostly have the same names in the same order, and then all that is known about them
+/// holds again.
+#[derive(Default)]
+struct Shape {
+    /// Encoded, one after the other.
+    names: Vec<u8>,
+    /// Where each ends in `names`, and its hash.
+    fields: Vec<(usize, u8)>,
+    index: Index,
+}
+
+/// Finds names by their hashes.
+#[derive(Clone, Copy)]
+struct Index {
+    /// A bit for the hash of each name there is or was: most names that stages look for in vain need no look at the entries.
+    present: u64,
+    /// A bit for each hash of which `places` does not tell where its name is.
+    shared: u64,
+    /// Where the only name with that hash is, unless it was taken out.
+    places: [u8; 64],
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { present: 0, shared: 0, places: [0; 64] }
+    }
+}
+
+impl Index {
+    /// A name with this hash is at `index`.
+    #[inline]
+    fn note(&mut self, hash: u8, index: usize) {
+        let bit = 1 << hash;
+        match (u8::try_from(index), self.places.get_mut(usize::from(hash))) {
+            (Ok(index), Some(place)) => *place = index,
+            _ => self.shared |= bit,
+        }
+        self.shared |= self.present & bit;
+        self.present |= bit;
+    }
 }
 
 /// Key and value of a field, encoded.
@@ -65,23 +107,61 @@ fn hash(name: &[u8]) -> u8 {
 impl Taken {
     #[inline]
     fn push(&mut self, key: Span, value: Span, hash: u8) {
-        self.hashes |= 1 << hash;
+        self.index.note(hash, self.entries.len());
         self.entries.push(Entry { key, value, hash });
     }
 
     /// Takes the encoded map `base` apart.
     pub(crate) fn open(&mut self, base: &[u8]) {
-        self.entries.clear();
         self.written.clear();
-        self.hashes = 0;
         self.changed = false;
-        let mut start = base.len() - Value::of(base).body().len();
+        let start = base.len() - Value::of(base).body().len();
+        let at = self.open_known(base, start);
+        if at == base.len() && self.entries.len() == self.shape.fields.len() {
+            self.index = self.shape.index;
+        } else {
+            self.learn(base, at);
+        }
+    }
+
+    /// Takes fields out of `base` from `start` on as long as they are called as before; where the first other one starts.
+    #[inline]
+    fn open_known(&mut self, base: &[u8], mut start: usize) -> usize {
+        let Self { entries, shape: Shape { names, fields, .. }, .. } = self;
+        entries.clear();
+        let mut from = 0;
+        for &(to, hash) in fields.iter() {
+            let name = names.get(from..to).unwrap_or_default();
+            let middle = start + name.len();
+            let Some(end) = Value::end(base, middle) else { break };
+            if !same(base.get(start..middle).unwrap_or_default(), name) {
+                break;
+            }
+            let (key, value) = (Span::new(start, middle, false), Span::new(middle, end, false));
+            entries.push(Entry { key, value, hash });
+            (from, start) = (to, end);
+        }
+        start
+    }
+
+    /// Takes the rest of `base` apart, from `start` on, and remembers the names.
+    fn learn(&mut self, base: &[u8], mut start: usize) {
+        self.index = Index::default();
+        for (index, entry) in self.entries.iter().enumerate() {
+            self.index.note(entry.hash, index);
+        }
+        self.shape.fields.truncate(self.entries.len());
+        self.shape.names.truncate(self.shape.fields.last().map_or(0, |(end, _)| *end));
         while let Some(middle) = Value::end(base, start) {
             let Some(end) = Value::end(base, middle) else { break };
             let name = base.get(start..middle).unwrap_or_default();
-            self.push(Span::new(start, middle, false), Span::new(middle, end, false), hash(name));
+            let hash = hash(name);
+            self.push(Span::new(start, middle, false), Span::new(middle, end, false), hash);
+            self.shape.names.extend_from_slice(name);
+            self.shape.fields.push((self.shape.names.len(), hash));
             start = end;
         }
+        self.shape.index = self.index;
     }
 
     /// The fields, of the map that was opened.
@@ -142,11 +222,16 @@ impl Fields<'_> {
     #[inline]
     pub fn find(&self, name: &[u8], from: usize) -> Option<usize> {
         let wanted = hash(name);
-        if self.taken.hashes & (1 << wanted) == 0 {
+        let (bit, index) = (1 << wanted, &self.taken.index);
+        if index.present & bit == 0 {
             return None;
         }
         let named = |entry: &Entry| entry.hash == wanted && same(entry.key.of(self.base, &self.taken.written), name);
-        self.taken.entries.get(from..)?.iter().position(named).map(|index| from + index)
+        if index.shared & bit == 0 {
+            let place = usize::from(*index.places.get(usize::from(wanted))?);
+            return self.taken.entries.get(place).filter(|entry| place >= from && named(entry)).map(|_| place);
+        }
+        self.taken.entries.get(from..)?.iter().position(named).map(|place| from + place)
     }
 
     /// Gives the field called `name` (encoded) a value, where it stands or else at the end. `write` gets the present value, if
@@ -215,22 +300,28 @@ impl Fields<'_> {
 
     /// Calls the field at `index` `name` (encoded).
     pub fn rename(&mut self, index: usize, name: &[u8]) {
-        let Taken { entries, written, changed, hashes, .. } = &mut *self.taken;
+        let Taken { entries, written, changed, .. } = &mut *self.taken;
         if let Some(entry) = entries.get_mut(index) {
             let start = written.len();
             Writer::new(written).raw(name);
             entry.key = Span::new(start, written.len(), true);
             entry.hash = hash(name);
-            *hashes |= 1 << entry.hash;
             *changed = true;
+            self.taken.index.note(hash(name), index);
         }
     }
 
     /// Takes the field at `index` out; those after it move up.
     pub fn remove(&mut self, index: usize) {
-        if index < self.taken.entries.len() {
-            self.taken.entries.remove(index);
-            self.taken.changed = true;
+        let Taken { entries, index: names, changed, .. } = &mut *self.taken;
+        if index < entries.len() {
+            entries.remove(index);
+            *changed = true;
+            for moved in entries.iter().skip(index) {
+                if let Some(place) = names.places.get_mut(usize::from(moved.hash)) {
+                    *place = place.saturating_sub(1);
+                }
+            }
         }
     }
 }

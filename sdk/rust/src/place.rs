@@ -115,12 +115,13 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    pub(crate) fn topic(&self, row: &Row) -> &'a [u8] {
+    pub(crate) fn topic(&self, row: &Row) -> &'a str {
         match self.changed {
             Some((current, buffers)) if current.mask & mask::TOPIC != 0 => {
-                current.part(TOPIC, current.topic, self.batch, buffers).unwrap_or_default()
+                let name = current.part(TOPIC, current.topic, self.batch, buffers);
+                name.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
             }
-            _ => self.batch.topics().get(row.topic as usize).map_or(&[], |topic| topic.as_bytes()),
+            _ => self.batch.topics().get(row.topic as usize).map_or("", |topic| topic),
         }
     }
 

@@ -26,7 +26,7 @@ impl<'a> Record<'a> {
     /// Topic.
     #[must_use]
     pub fn topic(&self) -> &'a str {
-        std::str::from_utf8(self.place.topic(self.row)).unwrap_or_default()
+        self.place.topic(self.row)
     }
 
     /// Partition, or `None` when none was chosen yet.

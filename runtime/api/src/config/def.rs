@@ -112,6 +112,10 @@ pub enum Validator {
     OneOfTheseIgnoreCase(Arc<[String]>),
     /// Text that is not empty.
     NonEmpty,
+    /// A list without empty items and without the same item twice; it may be empty itself.
+    Distinct,
+    /// As [`Validator::Distinct`], with at least one item.
+    DistinctNonEmpty,
     /// Whatever this function accepts; it returns the cause when it does not.
     Custom(fn(&str) -> std::result::Result<(), String>),
 }

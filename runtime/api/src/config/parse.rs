@@ -30,14 +30,18 @@ impl ConfigKey {
     /// Value and errors as `validate` shows them.
     #[must_use]
     pub fn validate(&self, props: &Props) -> ConfigValue {
-        let given = props.get(&self.name).cloned().or(match &self.default {
-            Default::Value(text) => Some(text.clone()),
+        let given = props.get(&self.name).or(match &self.default {
+            Default::Value(text) => Some(text),
             Default::Null | Default::Required => None,
         });
-        let (value, errors) = match self.parse(props) {
-            Ok(_) => (given, Vec::new()),
-            Err(error) => (props.get(&self.name).cloned(), vec![error.message().to_owned()]),
-        };
+        let mut errors = self.parse(props).err().map(|error| vec![error.message().to_owned()]).unwrap_or_default();
+        let parsed = given.map(|text| self.parse_text(text));
+        // Kafka goes on with null for what it cannot parse, and then says so about every number with bounds.
+        let bounded = matches!(self.validator, Validator::AtLeast(_) | Validator::Between(..));
+        if bounded && matches!(parsed, Some(Err(_))) {
+            errors.push(format!("Invalid value null for configuration {}: Value must be non-null", self.name));
+        }
+        let value = parsed.and_then(std::result::Result::ok).and_then(|parsed| parsed.to_text());
         ConfigValue {
             name: self.name.clone(),
             value,
@@ -71,6 +75,9 @@ impl ConfigKey {
 
     fn accept(&self, text: &str, parsed: &Parsed) -> Result<()> {
         let trimmed = text.trim();
+        if let (Validator::Distinct | Validator::DistinctNonEmpty, Parsed::List(items)) = (&self.validator, parsed) {
+            return self.distinct(items);
+        }
         let cause = match (&self.validator, parsed) {
             (Validator::AtLeast(min), Parsed::Int(n)) if n < min => Some(format!("Value must be at least {min}")),
             (Validator::Between(min, _), Parsed::Int(n)) if n < min => Some(format!("Value must be at least {min}")),
@@ -95,7 +102,25 @@ impl ConfigKey {
             (Validator::Custom(check), _) => check(trimmed).err(),
             _ => None,
         };
-        cause.map_or(Ok(()), |cause| Err(self.invalid(trimmed, &cause)))
+        let shown =
+            if let Parsed::List(items) = parsed { format!("[{}]", items.join(", ")) } else { trimmed.to_owned() };
+        cause.map_or(Ok(()), |cause| Err(self.invalid(&shown, &cause)))
+    }
+
+    /// Kafka's `ValidList`, whose wording differs from that of other validators.
+    fn distinct(&self, items: &[String]) -> Result<()> {
+        let name = &self.name;
+        let mut seen = std::collections::HashSet::new();
+        let cause = if items.is_empty() && matches!(self.validator, Validator::DistinctNonEmpty) {
+            "must not be empty. Valid values include: any non-empty value"
+        } else if items.iter().any(String::is_empty) {
+            "values must not be empty."
+        } else if !items.iter().all(|item| seen.insert(item)) {
+            "values must not be duplicated."
+        } else {
+            return Ok(());
+        };
+        Err(Error::config(format!("Configuration '{name}' {cause}")))
     }
 
     fn invalid(&self, text: &str, cause: &str) -> Error {

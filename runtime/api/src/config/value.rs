@@ -21,6 +21,23 @@ pub enum Parsed {
     Password(Password),
 }
 
+impl Parsed {
+    /// The value as text that parses to the same; `None` for null. A password in clear, for whoever hides it.
+    #[must_use]
+    pub fn to_text(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Bool(flag) => Some(flag.to_string()),
+            Self::Int(number) => Some(number.to_string()),
+            // As Java writes it: 1.0 rather than 1.
+            Self::Double(number) => Some(format!("{number:?}")),
+            Self::Text(text) => Some(text.clone()),
+            Self::List(items) => Some(items.join(",")),
+            Self::Password(secret) => Some(secret.reveal().to_owned()),
+        }
+    }
+}
+
 /// A secret. It cannot be shown by accident: `Debug` hides it, and there is no `Display` (invariant 6).
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Password(String);

@@ -272,12 +272,18 @@ impl<'a> Iterator for Entries<'a> {
 #[must_use]
 #[inline]
 pub fn same(a: &[u8], b: &[u8]) -> bool {
-    let (words, others) = (a.chunks_exact(8), b.chunks_exact(8));
-    let (rest, other) = (words.remainder(), others.remainder());
-    let word = |bytes: &[u8]| bytes.first_chunk().map(|chunk: &[u8; 8]| u64::from_le_bytes(*chunk));
-    a.len() == b.len()
-        && words.zip(others).all(|(x, y)| word(x) == word(y))
-        && rest.iter().zip(other).all(|(x, y)| x == y)
+    if a.len() != b.len() {
+        return false;
+    }
+    let word = |chunk: Option<&[u8; 8]>| chunk.map(|chunk| u64::from_le_bytes(*chunk));
+    if a.len() < 8 {
+        return a.iter().zip(b).all(|(x, y)| x == y);
+    }
+    // The last word may overlap the one before.
+    word(a.first_chunk()) == word(b.first_chunk())
+        && word(a.last_chunk()) == word(b.last_chunk())
+        && (a.len() <= 16
+            || a.chunks_exact(8).zip(b.chunks_exact(8)).all(|(x, y)| word(x.first_chunk()) == word(y.first_chunk())))
 }
 
 #[inline]

@@ -24,6 +24,7 @@ mod writer;
 
 pub use cursor::{Entries, Value, Values, same};
 pub use validate::{MAX_DEPTH, validate};
+pub(crate) use writer::copy;
 pub use writer::{Open, Writer};
 
 /// Bytes before the first element of an array, map or struct: tag, length, count.

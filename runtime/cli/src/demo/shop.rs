@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use millrace_api::config::Props;
 use millrace_api::{Error, Result};
 use millrace_connector_jdbc::tools::Database;
+use millrace_core::worker_config::Mode;
 
 use crate::args::Demo;
-use crate::properties::parse_connector_json;
-use crate::worker::{self, Running};
+use crate::settings::{parse_connector_json, process_environment};
+use crate::worker::{self, Configured, Running};
 
 const WORKER: &str = include_str!("../../../../configs/shopstream/embedded/worker.properties");
 const TABLES: &str = include_str!("../../../../configs/shopstream/schema.sqlite.sql");
@@ -38,7 +39,8 @@ impl Shop {
         };
         let database = Database::sqlite(&data.join("shopstream.db"));
         database.execute(TABLES).await?;
-        let running = worker::start(worker_props(&data, rest)?).await?;
+        let configured = Configured::new(Mode::Standalone, worker_props(&data, rest)?, process_environment())?;
+        let running = worker::start(configured).await?;
         let mut connectors = Vec::new();
         for text in CONNECTORS {
             let mut config = parse_connector_json(text.as_bytes())?;

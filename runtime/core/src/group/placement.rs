@@ -47,7 +47,7 @@ impl Item<'_> {
 }
 
 /// The worker of each item. `beside` is what else workers have to do, for ties; its length is their number. Unless work `may_move`,
-/// everything stays with who runs it.
+/// what runs stays where it is.
 pub(super) fn place(items: &[Item<'_>], beside: &[u64], may_move: bool) -> Vec<usize> {
     let mut board = Board::new(items, beside);
     let mut free = Vec::new();
@@ -63,8 +63,10 @@ pub(super) fn place(items: &[Item<'_>], beside: &[u64], may_move: bool) -> Vec<u
             board.put(item, worker);
         }
     }
+    // What nobody runs yet is cheap to put elsewhere; only what is still uneven then costs moves.
+    board.even_out(u64::MAX);
     if may_move {
-        board.even_out();
+        board.even_out(board.worth_moving());
     }
     board.at
 }
@@ -75,8 +77,6 @@ struct Board<'a> {
     /// Where each item is.
     at: Vec<usize>,
     workers: Vec<Worker<'a>>,
-    /// A gap that is smaller is not worth moving what runs.
-    slack: u64,
 }
 
 #[derive(Default)]
@@ -99,10 +99,16 @@ impl Worker<'_> {
 
 impl<'a> Board<'a> {
     fn new(items: &'a [Item<'a>], beside: &'a [u64]) -> Self {
-        let uniform = items.windows(2).all(|pair| matches!(pair, [one, other] if one.weight == other.weight));
-        let mean = items.iter().map(|item| item.weight).sum::<u64>() / u64::try_from(beside.len().max(1)).unwrap_or(1);
         let workers = beside.iter().map(|_| Worker::default()).collect();
-        Self { items, beside, at: vec![0; items.len()], workers, slack: if uniform { 0 } else { mean / 10 } }
+        Self { items, beside, at: vec![0; items.len()], workers }
+    }
+
+    /// Between workers that are not further apart, what runs stays: measured weights are never quite even.
+    fn worth_moving(&self) -> u64 {
+        let uniform = self.items.windows(2).all(|pair| matches!(pair, [one, other] if one.weight == other.weight));
+        let sum: u64 = self.items.iter().map(|item| item.weight).sum();
+        let tenth = sum / u64::try_from(self.workers.len().max(1)).unwrap_or(1) / 10;
+        if uniform { 0 } else { tenth }
     }
 
     fn put(&mut self, item: usize, to: usize) {
@@ -136,23 +142,23 @@ impl<'a> Board<'a> {
         least.map(|(number, _)| number)
     }
 
-    /// Moves items one by one from busier to less busy workers for as long as that makes the busier of the two less busy than before.
-    /// The sum of squared loads falls with every step, so this ends.
-    fn even_out(&mut self) {
-        while let Some((item, to)) = self.best_move() {
+    /// Moves items one by one from busier to less busy workers for as long as that makes the busier of the two less busy than before;
+    /// what runs only between workers that are further apart than `slack`. The sum of squared loads falls with every step, so this ends.
+    fn even_out(&mut self, slack: u64) {
+        while let Some((item, to)) = self.best_move(slack) {
             self.take(item);
             self.put(item, to);
         }
     }
 
     /// What to move where: from the busiest worker that something can be taken from, to the least busy one that can take it.
-    fn best_move(&self) -> Option<(usize, usize)> {
+    fn best_move(&self, slack: u64) -> Option<(usize, usize)> {
         let mut order: Vec<(u64, usize)> =
             self.workers.iter().enumerate().map(|(number, worker)| (worker.load, number)).collect();
         order.sort_unstable();
         for (most, from) in order.iter().rev() {
             for (least, to) in order.iter().take_while(|(least, _)| least + 1 < *most) {
-                if let Some(item) = self.lightest_loss(*from, *to, most - least) {
+                if let Some(item) = self.lightest_loss(*from, *to, most - least, slack) {
                     return Some((item, *to));
                 }
             }
@@ -162,11 +168,11 @@ impl<'a> Board<'a> {
 
     /// The item to take from one worker for another when their loads are so far apart: what nobody runs yet before what runs, then what
     /// evens them out best, then what leaves connectors and kinds spread best.
-    fn lightest_loss(&self, from: usize, to: usize, gap: u64) -> Option<usize> {
+    fn lightest_loss(&self, from: usize, to: usize, gap: u64, slack: u64) -> Option<usize> {
         let (source, target) = (self.workers.get(from)?, self.workers.get(to)?);
         let candidates = source.items.iter().filter_map(|item| Some((*item, self.items.get(*item)?)));
         let useful =
-            candidates.filter(|(_, it)| it.can(to) && it.weight < gap && (it.held != Some(from) || gap > self.slack));
+            candidates.filter(|(_, it)| it.can(to) && it.weight < gap && (it.held != Some(from) || gap > slack));
         let best = useful.min_by_key(|(item, it)| {
             let runs = it.held == Some(from);
             let uneven = it.weight.max(gap - it.weight);

@@ -1,150 +1,80 @@
-//! Checking a connector's configuration: the framework's keys, those of its transformations and predicates, and its own.
+//! Checking a connector's configuration: the framework's keys, those of its transformations, predicates and converters, and its own.
+//!
+//! Variables of config providers are resolved first, because keys are checked by their values; what is answered has the variables
+//! again (invariant 6).
+
+mod converters;
+mod rules;
+mod stages;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use millrace_api::config::{ConfigKey, ConfigType, ConfigValue, Default, Importance, Props, Width};
+use millrace_api::config::{ConfigKey, ConfigType, ConfigValue, Default, Importance, Props};
 use millrace_api::connector::ConnectorType;
-use millrace_api::transform::{ComponentKind, ComponentPlugin};
+use millrace_api::transform::ComponentKind;
 use millrace_api::{Error, Result};
 
 use super::ConfigInfos;
 use crate::config::framework_def;
 use crate::plugins::Plugins;
+use crate::providers::Resolved;
 
 /// A connector may reach for the other side while it validates; the answer does not wait longer than this.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Keys with their values, in the order of the answer.
+type Configs = Vec<(ConfigKey, ConfigValue)>;
+
 /// Validates `config` for the connector class it names.
 ///
 /// # Errors
-/// When it names no class, or an unknown one.
+/// When it names no class, or an unknown one, or a config provider refuses.
 pub(super) async fn validate(plugins: &Plugins, config: &Props) -> Result<ConfigInfos> {
     let Some(class) = config.get("connector.class") else {
         let shown = config.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
         return Err(Error::config(format!("Connector config {{{shown}}} contains no connector type")));
     };
     let plugin = plugins.connector(class)?;
-    let framework = framework_def(plugin.kind());
-    let mut configs: Vec<(ConfigKey, ConfigValue)> = Vec::new();
-    for key in framework.keys {
-        let value = key.validate(config);
+    let refused = plugins.providers().check(config);
+    let resolved = plugins.providers().resolve(config)?;
+    let props = &resolved.props;
+    let mut configs: Configs = Vec::new();
+    for mut key in framework_def(plugin.kind()).keys {
+        converters::complete(plugins, plugin.version(), props, &mut key);
+        let value = key.validate(props);
         configs.push((key, value));
     }
-    for (aliases, prefix, kind) in [
-        ("transforms", "transforms", ComponentKind::Transformation),
-        ("predicates", "predicates", ComponentKind::Predicate),
-    ] {
-        for alias in list(config, aliases) {
-            stage(plugins, config, &format!("{prefix}.{alias}"), &alias, kind, &mut configs);
+    for (prefix, kind) in [("transforms", ComponentKind::Transformation), ("predicates", ComponentKind::Predicate)] {
+        for alias in stages::aliases(props, prefix) {
+            stages::add(plugins, props, &alias, kind, &mut configs);
         }
     }
-    let own = tokio::time::timeout(DEADLINE, plugin.validate(config)).await;
+    let own = tokio::time::timeout(DEADLINE, plugin.validate(props)).await;
     let def = plugin.config_def();
-    let mut values = own.unwrap_or_else(|_| def.validate(config));
+    let mut values = own.unwrap_or_else(|_| def.validate(props));
     for key in def.keys {
         let at = values.iter().position(|value| value.name == key.name);
-        let value = at.map_or_else(|| key.validate(config), |at| values.swap_remove(at));
+        let value = at.map_or_else(|| key.validate(props), |at| values.swap_remove(at));
         configs.push((key, value));
     }
-    check_converters(plugins, config, &mut configs);
-    if plugin.kind() == ConnectorType::Sink {
-        check_topics(config, &mut configs);
+    converters::check(plugins, props, &mut configs);
+    match plugin.kind() {
+        ConnectorType::Sink => rules::check_topics(props, &mut configs),
+        ConnectorType::Source => rules::check_source(plugins, props, &mut configs),
     }
-    check_chain(plugins, config, &mut configs);
+    check_chain(plugins, props, &mut configs);
+    for (key, error) in refused {
+        add_or_new_error(&mut configs, &key, error);
+    }
+    hide(&resolved, &mut configs);
     Ok(infos(class, configs))
-}
-
-/// Keys of one transformation or predicate, under its prefix.
-fn stage(
-    plugins: &Plugins,
-    config: &Props,
-    prefix: &str,
-    alias: &str,
-    kind: ComponentKind,
-    configs: &mut Vec<(ConfigKey, ConfigValue)>,
-) {
-    let (what, group) = match kind {
-        ComponentKind::Predicate => ("predicate", format!("Predicates: {alias}")),
-        _ => ("transformation", format!("Transforms: {alias}")),
-    };
-    let mut order = 0;
-    let mut add = |mut key: ConfigKey, name: &str| {
-        name.clone_into(&mut key.name);
-        key.group = Some(group.clone());
-        key.order = order;
-        order += 1;
-        let value = key.validate(config);
-        configs.push((key, value));
-    };
-    let of_kind = |plugin: &ComponentPlugin| plugin.kind == kind;
-    let known: Vec<ComponentPlugin> = plugins.components.plugins().into_iter().filter(of_kind).collect();
-    let doc = format!("Class for the '{alias}' {what}.");
-    let mut class = ConfigKey::new("", ConfigType::Class, Default::Required, Importance::High, doc);
-    class.width = Width::Long;
-    class.display_name = if kind == ComponentKind::Predicate {
-        format!("Predicate type for {alias}")
-    } else {
-        format!("Transformation type for {alias}")
-    };
-    class.recommended = known.iter().map(|plugin| plugin.class.clone()).collect();
-    add(class, &format!("{prefix}.type"));
-    let named = config.get(&format!("{prefix}.type")).map(String::as_str).unwrap_or_default();
-    let simple = |class: &str| class.rsplit('.').next().is_some_and(|simple| simple == named);
-    let Some(plugin) = known.iter().find(|plugin| plugin.class == named || simple(&plugin.class)) else { return };
-    for key in &plugin.config_def.keys {
-        add(key.clone(), &format!("{prefix}.{}", key.name));
-    }
-    if kind == ComponentKind::Transformation {
-        let doc = "Whether the configured predicate should be negated.";
-        let negate =
-            ConfigKey::new("negate", ConfigType::Boolean, Default::Value("false".to_owned()), Importance::Medium, doc);
-        add(negate, &format!("{prefix}.negate"));
-        let doc = "The alias of a predicate used to determine whether to apply this transformation.";
-        let predicate = ConfigKey::new("predicate", ConfigType::String, Default::Null, Importance::Medium, doc);
-        add(predicate, &format!("{prefix}.predicate"));
-    }
-}
-
-fn check_converters(plugins: &Plugins, config: &Props, configs: &mut [(ConfigKey, ConfigValue)]) {
-    for name in ["key.converter", "value.converter", "header.converter"] {
-        if let Some(class) = config.get(name)
-            && let Err(error) = plugins.converter(class)
-        {
-            add_error(configs, name, format!("Invalid value {class} for configuration {name}: {}", error.message()));
-        }
-    }
-}
-
-fn check_topics(config: &Props, configs: &mut [(ConfigKey, ConfigValue)]) {
-    let given = |name: &str| config.get(name).is_some_and(|value| !value.trim().is_empty());
-    match (given("topics"), given("topics.regex")) {
-        (true, true) => {
-            let error = "topics and topics.regex are mutually exclusive options, but both are set.";
-            add_error(configs, "topics", error.to_owned());
-            add_error(configs, "topics.regex", error.to_owned());
-        }
-        (false, false) => {
-            let error = "Must configure one of topics or topics.regex";
-            add_error(configs, "topics", error.to_owned());
-            add_error(configs, "topics.regex", error.to_owned());
-        }
-        _ => {}
-    }
-    let dlq = config.get("errors.deadletterqueue.topic.name").map(|topic| topic.trim()).unwrap_or_default();
-    if !dlq.is_empty() && list(config, "topics").iter().any(|topic| topic == dlq) {
-        let error = format!(
-            "The DLQ topic '{dlq}' may not be included in the list of topics ({}) consumed by the connector",
-            list(config, "topics").join(",")
-        );
-        add_error(configs, "topics", error);
-    }
 }
 
 /// What only configuring the chain can tell: a wrong field spec, an unknown predicate.
 fn check_chain(plugins: &Plugins, config: &Props, configs: &mut [(ConfigKey, ConfigValue)]) {
-    let already = configs.iter().any(|(key, value)| key.name.starts_with("transforms") && !value.errors.is_empty());
-    if already {
+    let stage = |name: &str| name.starts_with("transforms") || name.starts_with("predicates");
+    if configs.iter().any(|(key, value)| stage(&key.name) && !value.errors.is_empty()) {
         return;
     }
     if let Err(error) = plugins.components.chain(config) {
@@ -158,6 +88,18 @@ fn check_chain(plugins: &Plugins, config: &Props, configs: &mut [(ConfigKey, Con
     }
 }
 
+/// Values of variables give way to the variables, in values and in errors.
+fn hide(resolved: &Resolved, configs: &mut Configs) {
+    for (key, value) in configs {
+        if let Some(raw) = resolved.raw(&key.name) {
+            value.value = Some(raw.to_owned());
+        }
+        for text in value.errors.iter_mut().chain(&mut value.recommended_values) {
+            *text = resolved.redact(text);
+        }
+    }
+}
+
 fn add_error(configs: &mut [(ConfigKey, ConfigValue)], name: &str, error: String) {
     if let Some((_, value)) = configs.iter_mut().find(|(key, _)| key.name == name)
         && !value.errors.contains(&error)
@@ -166,7 +108,18 @@ fn add_error(configs: &mut [(ConfigKey, ConfigValue)], name: &str, error: String
     }
 }
 
-fn infos(class: &str, configs: Vec<(ConfigKey, ConfigValue)>) -> ConfigInfos {
+/// [`add_error`] for a key that may be in no table.
+fn add_or_new_error(configs: &mut Configs, name: &str, error: String) {
+    if !configs.iter().any(|(key, _)| key.name == name) {
+        let key =
+            ConfigKey::new(name, ConfigType::String, Default::Null, Importance::Low, "Not a key of this connector.");
+        let value = key.validate(&Props::new());
+        configs.push((key, value));
+    }
+    add_error(configs, name, error);
+}
+
+fn infos(class: &str, configs: Configs) -> ConfigInfos {
     let mut groups: Vec<String> = Vec::new();
     for group in configs.iter().filter_map(|(key, _)| key.group.as_ref()) {
         if !groups.contains(group) {

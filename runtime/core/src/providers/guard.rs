@@ -66,7 +66,7 @@ fn is_identifier(key: &str) -> bool {
     ];
     let stage = key.starts_with("transforms.") || key.starts_with("predicates.");
     WHOLE.contains(&key)
-        || (stage && (key.ends_with(".type") || key.ends_with(".predicate")))
+        || (stage && key.rsplit('.').next().is_some_and(|last| last == "type" || last == "predicate"))
         || (key.starts_with("topic.creation.") && (key.ends_with(".include") || key.ends_with(".exclude")))
         || LAST.iter().any(|last| key.strip_suffix(last).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
@@ -138,7 +139,7 @@ fn percent(text: &str, unreserved: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || unreserved.contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

@@ -54,10 +54,14 @@ impl Worker {
             Ok(plugin) => plugin,
             Err(error) => return self.report(Event::ConnectorStarted { name, epoch, outcome: Err(error.trace()) }),
         };
+        let resolved = match self.parts.plugins.providers().resolve_connector(&config) {
+            Ok(resolved) => resolved,
+            Err(error) => return self.report(Event::ConnectorStarted { name, epoch, outcome: Err(error.trace()) }),
+        };
         let mut connector = plugin.connector();
         let starting = async {
-            connector.start(self.services(cancel.clone()), &config).await?;
-            let max = config.get("tasks.max").and_then(|n| n.trim().parse().ok()).unwrap_or(1);
+            connector.start(self.services(cancel.clone()), &resolved.props).await?;
+            let max = resolved.props.get("tasks.max").and_then(|n| n.trim().parse().ok()).unwrap_or(1);
             let mut tasks = connector.task_configs(max).await?;
             if tasks.len() > max {
                 return Err(Error::config(format!(
@@ -70,13 +74,14 @@ impl Worker {
                 if plugin.kind() == ConnectorType::Sink {
                     add_topics(task, &config, &connector.extra_topics());
                 }
+                resolved.unresolve(task);
             }
             Ok(tasks)
         };
         let outcome: Result<Vec<Props>> = tokio::time::timeout(START_DEADLINE, starting)
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "the connector did not start within 60 s")));
-        let outcome = outcome.map_err(|error| error.with("connector", &name).trace());
+        let outcome = outcome.map_err(|error| resolved.redact(&error.with("connector", &name).trace()));
         self.report(Event::ConnectorStarted { name, epoch, outcome });
         while *watching.borrow_and_update() != Wanted::Stopped && watching.changed().await.is_ok() {}
         cancel.cancel();

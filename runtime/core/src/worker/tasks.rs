@@ -15,6 +15,7 @@ use crate::convert::{Converters, strip_prefix};
 use crate::errors::{DeadLetterQueue, OperationLog, Tolerance};
 use crate::herder::{Event, State};
 use crate::offsets::{OffsetStore, OffsetWriter};
+use crate::providers::Redactor;
 use crate::sink::{SinkRun, consumer_group, consumer_overrides};
 use crate::source::{SourceRun, TopicCreation};
 use crate::task::{Backoff, StateListener, TaskId, Wanted};
@@ -69,14 +70,18 @@ impl Worker {
                 Err(Ended::Killed) => Error::new(ErrorKind::Timeout, "the task did not stop in time and was abandoned"),
             };
             let error = error.with("task", &listener.id);
-            tracing::error!(task = %listener.id, trace = error.trace(), "task failed");
-            listener.changed(State::Failed, Some(error.trace()));
+            let trace = Redactor::process().redact(&error.trace()).into_owned();
+            tracing::error!(task = %listener.id, trace, "task failed");
+            listener.changed(State::Failed, Some(trace));
         });
         running.tasks.insert(id, Slot { wanted: sender, ended });
     }
 
     /// Puts a task together and runs it. Retriable errors while it is put together (a log that is out of reach) are tried again.
     async fn run_task(self: Arc<Self>, start: Start) -> Result<()> {
+        let providers = self.parts.plugins.providers();
+        let connector = providers.resolve_connector(&start.connector)?.props;
+        let start = Start { config: providers.resolve(&start.config)?.props, connector, ..start };
         let mut backoff = Backoff::default();
         loop {
             if *start.wanted.borrow() == Wanted::Stopped {

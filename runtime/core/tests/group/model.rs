@@ -115,6 +115,7 @@ impl Group {
     /// One rebalance. Whether somebody has to join again at once. When it is not `synced`, the leader decides and nobody hears of it.
     pub fn round(&mut self, synced: bool) -> bool {
         if self.members.is_empty() {
+            self.delay_ms = 0;
             return false;
         }
         self.rounds += 1;

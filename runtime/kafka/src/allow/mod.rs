@@ -1,13 +1,16 @@
 //! The closed list of client settings. A setting has Kafka's name and is translated to librdkafka's; a name that is not in
 //! [`table`] never reaches the C library, whatever its origin. There is no pass-through: some of librdkafka's own settings load
-//! libraries, run shell commands or read files.
+//! libraries, run shell commands or read files. What is checked is the resolved settings of a client, not a prefix of some
+//! configuration, so that it does not matter how they were nested.
 
 mod near;
+mod raw;
 mod table;
 
 use millrace_api::config::Props;
 use millrace_api::error::{Error, Result};
 
+use crate::security::Security;
 use table::{Entry, ROLES, Rule, TABLE};
 
 /// What a client does.
@@ -18,11 +21,22 @@ pub(crate) enum Role {
     Admin,
 }
 
+/// Who gave a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The worker's configuration, whose author may read what the worker may read.
+    Worker,
+    /// A connector's configuration, which anybody may have sent.
+    Connector,
+}
+
 /// Translated settings.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     /// librdkafka's names and values.
     pub(crate) native: Vec<(&'static str, String)>,
+    /// How to connect; not among the above.
+    pub(crate) security: Security,
     /// Settings that Millrace acts upon by itself, by their Kafka names.
     own: Vec<(&'static str, String)>,
 }
@@ -34,61 +48,81 @@ impl Settings {
     }
 }
 
-/// Translates the settings of a client.
+/// Translates the settings of a client: the worker's, and the connector's over them. Reads the files that the worker's name.
+///
+/// A setting that no client knows, or only clients of another role, is dropped with a warning, as by Kafka's clients.
 ///
 /// # Errors
 /// [`millrace_api::ErrorKind::Config`] naming key, cause and fix.
-pub(crate) fn translate(role: Role, props: &Props) -> Result<Settings> {
+pub(crate) fn translate(role: Role, worker: &Props, overrides: &Props) -> Result<Settings> {
     let mut settings = Settings::default();
-    for (key, value) in props {
-        let entry = find(key)?;
-        if !entry.roles.contains(&role) {
-            return Err(wrong_role(entry, role));
+    let mut given = worker.clone();
+    given.extend(overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
+    for (key, value) in &given {
+        let origin = if overrides.contains_key(key) { Origin::Connector } else { Origin::Worker };
+        let Some(entry) = find(key)? else { continue };
+        if entry.roles.contains(&role) {
+            entry.apply(value.trim(), &given, origin, &mut settings)?;
+        } else {
+            warn_of_role(entry, role);
         }
-        entry.apply(value.trim(), props, &mut settings)?;
     }
+    settings.security = Security::from_props(&given)?;
     Ok(settings)
 }
 
-/// Checks settings of a client whose role is not known: each must be right for a client that knows it.
+/// Checks settings of a connector's client whose role is not known: each must be right for a client that knows it.
 ///
 /// # Errors
 /// As [`translate`].
-pub(crate) fn check(props: &Props) -> Result<()> {
+pub(crate) fn check(overrides: &Props) -> Result<()> {
     let mut settings = Settings::default();
-    props.iter().try_for_each(|(key, value)| find(key)?.apply(value.trim(), props, &mut settings))
+    for (key, value) in overrides {
+        if let Some(entry) = find(key)? {
+            entry.apply(value.trim(), overrides, Origin::Connector, &mut settings)?;
+        }
+    }
+    Security::check(overrides)
 }
 
-fn find(key: &str) -> Result<&'static Entry> {
+/// The entry of a name; `None`, after a warning, for one that neither Kafka nor librdkafka knows.
+fn find(key: &str) -> Result<Option<&'static Entry>> {
     if let Some(entry) = TABLE.iter().find(|entry| entry.name == key) {
-        return Ok(entry);
+        return Ok(Some(entry));
     }
-    if ["ssl.", "sasl.", "security.providers"].iter().any(|prefix| key.starts_with(prefix)) {
+    if let Some(name) = raw::named(key) {
+        let kafka = TABLE.iter().find(|entry| entry.natives().contains(&name)).map(|entry| entry.name);
+        let kafka = raw::instead(name).or(kafka).map_or(String::new(), |kafka| format!(" and use {kafka}"));
         return Err(Error::config(format!(
-            "Invalid configuration {key}: connections with TLS or SASL are not supported; remove it and connect in plain text"
+            "Invalid configuration {name}: it is a setting of librdkafka, and only those of Kafka's Java clients are accepted; \
+             remove it{kafka}"
         )));
     }
     let names = TABLE.iter().filter(|entry| !matches!(entry.rule, Rule::Refused(_))).map(|entry| entry.name);
     let hint = near::nearest(key, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
     let shown: String = key.chars().filter(|c| !c.is_control()).take(100).collect();
-    Err(Error::config(format!(
-        "Unknown configuration {shown}: not one of the Kafka client settings that are supported; remove it{hint}"
-    )))
+    tracing::warn!("the configuration {shown} is not one of Kafka's clients and has no effect; remove it{hint}");
+    Ok(None)
 }
 
-fn wrong_role(entry: &Entry, role: Role) -> Error {
+fn warn_of_role(entry: &Entry, role: Role) {
     let name = |role: &Role| ROLES.iter().find(|(known, _)| known == role).map_or("", |(_, name)| *name);
     let knowing: Vec<_> = entry.roles.iter().map(name).collect();
-    Error::config(format!(
-        "Invalid configuration {}: it is a setting of {}, not of {}; remove it",
-        entry.name,
-        knowing.join(" and "),
-        name(&role)
-    ))
+    let (knowing, role) = (knowing.join(" and "), name(&role));
+    tracing::warn!("the configuration {} is one of {knowing} and has no effect on {role}; remove it", entry.name);
 }
 
 impl Entry {
-    fn apply(&self, value: &str, props: &Props, settings: &mut Settings) -> Result<()> {
+    /// librdkafka's names for it.
+    fn natives(&self) -> &[&'static str] {
+        match &self.rule {
+            Rule::Int { names, .. } | Rule::IntOrOff { names, .. } => names,
+            Rule::Kilobytes { name, .. } => std::slice::from_ref(name),
+            _ => &[],
+        }
+    }
+
+    fn apply(&self, value: &str, props: &Props, origin: Origin, settings: &mut Settings) -> Result<()> {
         match &self.rule {
             Rule::Int { names, min, max } => {
                 let value = self.int(value, *min, *max)?;
@@ -138,6 +172,18 @@ impl Entry {
                 }
                 settings.own.push((self.name, value.to_owned()));
             }
+            Rule::Security => {}
+            Rule::WorkerOnly => {
+                if origin == Origin::Connector {
+                    return Err(Error::config(format!(
+                        "Invalid configuration {}: connectors may not make the worker read files or trust addresses; remove it, or \
+                         set it in the worker's configuration{}",
+                        self.name,
+                        if self.name.starts_with("ssl.") { ", or give the content itself as PEM" } else { "" }
+                    )));
+                }
+            }
+            Rule::Unheeded(reason) => tracing::warn!("the configuration {} has no effect: {reason}", self.name),
             Rule::Ignored(reason) => tracing::debug!(key = self.name, reason, "Kafka client setting has no effect"),
             Rule::Refused(reason) => {
                 return Err(Error::config(format!("Invalid configuration {}: {reason}; remove it", self.name)));

@@ -34,8 +34,14 @@ pub(super) enum Rule {
     OwnCount,
     /// Text that Millrace acts upon by itself.
     OwnText,
+    /// Resolved by [`crate::security`].
+    Security,
+    /// As [`Rule::Security`], but it names a file or a place to get credentials from: only for the worker's own configuration.
+    WorkerOnly,
     /// Accepted without effect, with the reason.
     Ignored(&'static str),
+    /// As [`Rule::Ignored`], but whoever gives it expects something that does not happen, and is told so.
+    Unheeded(&'static str),
     /// Known, and refused with the reason.
     Refused(&'static str),
 }
@@ -54,6 +60,23 @@ const JAVA: &str = "it configures Java classes";
 const METRICS: &str = "Millrace has metrics of its own";
 const OWN_DEADLINES: &str = "calls have Millrace's deadlines";
 const NOT_NEEDED: &str = "librdkafka decides this by itself";
+const BROKERS: &str = "it is for brokers that check tokens";
+const NO_KERBEROS: &str = "Kerberos is not supported";
+const SHARE: &str = "it is for share groups";
+const ONE_LOGIN: &str = "librdkafka logs in afresh with every connection";
+
+const NO_CLASSES: &str = "classes are not loaded; remove it";
+const NO_ASSERTIONS: &str = "tokens are asked for with an id and a secret, not with assertions";
+const LOGIN_HANDLERS: &[&str] = &[
+    "",
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler",
+];
+const RETRIEVERS: &[&str] = &[
+    "",
+    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
+    "org.apache.kafka.common.security.oauthbearer.ClientCredentialsJwtRetriever",
+];
 
 const fn int(name: &'static str, roles: &'static [Role], names: &'static [&'static str], min: i64, max: i64) -> Entry {
     Entry { name, roles, rule: Rule::Int { names, min, max } }
@@ -88,6 +111,18 @@ const fn refused(name: &'static str, roles: &'static [Role], reason: &'static st
     Entry { name, roles, rule: Rule::Refused(reason) }
 }
 
+const fn unheeded(name: &'static str, reason: &'static str) -> Entry {
+    Entry { name, roles: ALL, rule: Rule::Unheeded(reason) }
+}
+
+const fn security(name: &'static str) -> Entry {
+    Entry { name, roles: ALL, rule: Rule::Security }
+}
+
+const fn worker_only(name: &'static str) -> Entry {
+    Entry { name, roles: ALL, rule: Rule::WorkerOnly }
+}
+
 const fn rule(name: &'static str, roles: &'static [Role], rule: Rule) -> Entry {
     Entry { name, roles, rule }
 }
@@ -118,12 +153,6 @@ pub(super) const TABLE: &[Entry] = &[
     int("socket.connection.setup.timeout.ms", ALL, &["socket.connection.setup.timeout.ms"], 1_000, INT),
     ignored("socket.connection.setup.timeout.max.ms", ALL, NOT_NEEDED),
     choice("enable.metrics.push", ALL, FLAG),
-    only(
-        "security.protocol",
-        ALL,
-        &["PLAINTEXT"],
-        "connections with TLS or SASL are not supported; use PLAINTEXT or remove it",
-    ),
     ignored("default.api.timeout.ms", &[Consumer, Admin], OWN_DEADLINES),
     ignored("metric.reporters", ALL, METRICS),
     ignored("metrics.num.samples", ALL, METRICS),
@@ -131,6 +160,78 @@ pub(super) const TABLE: &[Entry] = &[
     ignored("metrics.sample.window.ms", ALL, METRICS),
     ignored("auto.include.jmx.reporter", ALL, METRICS),
     refused("bootstrap.servers", ALL, "all clients use the worker's bootstrap.servers"),
+    refused("config.providers", ALL, "providers are the worker's: they are set in the worker's own configuration"),
+    ignored("bootstrap.controllers", &[Admin], "admin clients ask the brokers of bootstrap.servers"),
+    // Security.
+    security("security.protocol"),
+    security("sasl.mechanism"),
+    security("sasl.jaas.config"),
+    only("sasl.client.callback.handler.class", ALL, &[""], NO_CLASSES),
+    only("sasl.login.callback.handler.class", ALL, LOGIN_HANDLERS, NO_CLASSES),
+    only("sasl.login.class", ALL, &[""], NO_CLASSES),
+    ignored("sasl.login.connect.timeout.ms", ALL, OWN_DEADLINES),
+    ignored("sasl.login.read.timeout.ms", ALL, OWN_DEADLINES),
+    ignored("sasl.login.refresh.buffer.seconds", ALL, ONE_LOGIN),
+    ignored("sasl.login.refresh.min.period.seconds", ALL, ONE_LOGIN),
+    ignored("sasl.login.refresh.window.factor", ALL, ONE_LOGIN),
+    ignored("sasl.login.refresh.window.jitter", ALL, ONE_LOGIN),
+    ignored("sasl.login.retry.backoff.max.ms", ALL, ONE_LOGIN),
+    ignored("sasl.login.retry.backoff.ms", ALL, ONE_LOGIN),
+    // librdkafka runs this one as a shell command.
+    refused("sasl.kerberos.kinit.cmd", ALL, NO_KERBEROS),
+    ignored("sasl.kerberos.min.time.before.relogin", ALL, NO_KERBEROS),
+    ignored("sasl.kerberos.service.name", ALL, NO_KERBEROS),
+    ignored("sasl.kerberos.ticket.renew.jitter", ALL, NO_KERBEROS),
+    ignored("sasl.kerberos.ticket.renew.window.factor", ALL, NO_KERBEROS),
+    worker_only("sasl.oauthbearer.assertion.file"),
+    worker_only("sasl.oauthbearer.assertion.private.key.file"),
+    worker_only("sasl.oauthbearer.assertion.template.file"),
+    security("sasl.oauthbearer.token.endpoint.url"),
+    security("sasl.oauthbearer.jwks.endpoint.url"),
+    security("sasl.oauthbearer.client.credentials.client.id"),
+    security("sasl.oauthbearer.client.credentials.client.secret"),
+    security("sasl.oauthbearer.scope"),
+    worker_only("sasl.oauthbearer.allowed.urls"),
+    ignored("sasl.oauthbearer.assertion.algorithm", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.assertion.claim.aud", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.assertion.claim.exp.seconds", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.assertion.claim.iss", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.assertion.claim.jti.include", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.assertion.claim.nbf.seconds", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.assertion.claim.sub", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.assertion.private.key.passphrase", ALL, NO_ASSERTIONS),
+    ignored("sasl.oauthbearer.clock.skew.seconds", ALL, BROKERS),
+    ignored("sasl.oauthbearer.expected.audience", ALL, BROKERS),
+    ignored("sasl.oauthbearer.expected.issuer", ALL, BROKERS),
+    ignored("sasl.oauthbearer.header.urlencode", ALL, BROKERS),
+    ignored("sasl.oauthbearer.jwks.endpoint.refresh.ms", ALL, BROKERS),
+    ignored("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", ALL, BROKERS),
+    ignored("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", ALL, BROKERS),
+    only("sasl.oauthbearer.jwt.retriever.class", ALL, RETRIEVERS, NO_CLASSES),
+    ignored("sasl.oauthbearer.jwt.validator.class", ALL, BROKERS),
+    ignored("sasl.oauthbearer.scope.claim.name", ALL, BROKERS),
+    ignored("sasl.oauthbearer.sub.claim.name", ALL, BROKERS),
+    security("ssl.truststore.type"),
+    worker_only("ssl.truststore.location"),
+    security("ssl.truststore.password"),
+    security("ssl.truststore.certificates"),
+    security("ssl.keystore.type"),
+    worker_only("ssl.keystore.location"),
+    security("ssl.keystore.password"),
+    security("ssl.keystore.key"),
+    security("ssl.keystore.certificate.chain"),
+    security("ssl.key.password"),
+    security("ssl.endpoint.identification.algorithm"),
+    unheeded("ssl.cipher.suites", "OpenSSL's own list is used"),
+    unheeded("ssl.enabled.protocols", "TLSv1.3 or TLSv1.2 is used, the newer one that the broker knows"),
+    ignored("ssl.protocol", ALL, "TLSv1.3 or TLSv1.2 is used, the newer one that the broker knows"),
+    // Who makes the engine decides whom to trust.
+    only("ssl.engine.factory.class", ALL, &[""], NO_CLASSES),
+    ignored("ssl.keymanager.algorithm", ALL, JAVA),
+    ignored("ssl.trustmanager.algorithm", ALL, JAVA),
+    ignored("ssl.provider", ALL, JAVA),
+    ignored("ssl.secure.random.implementation", ALL, JAVA),
+    ignored("security.providers", ALL, JAVA),
     // Producers.
     only("acks", P, &["all", "-1"], "records are always acknowledged by all replicas; use all or remove it"),
     only("enable.idempotence", P, &["true"], "producers are always idempotent; use true or remove it"),
@@ -151,6 +252,12 @@ pub(super) const TABLE: &[Entry] = &[
     int("retries", &[Producer, Admin], &["retries"], 0, INT),
     int("transaction.timeout.ms", P, &["transaction.timeout.ms"], 1_000, INT),
     refused("transactional.id", P, "it is derived from the connector's name (exactly.once.source.support)"),
+    only(
+        "transaction.two.phase.commit.enable",
+        P,
+        &["false"],
+        "transactions are committed by Millrace; use false or remove it",
+    ),
     refused("partitioner.class", P, "records go where Kafka's default partitioner puts them"),
     only("partitioner.ignore.keys", P, &["false"], "records with a key go where the key says; use false or remove it"),
     ignored("partitioner.adaptive.partitioning.enable", P, NOT_NEEDED),
@@ -191,6 +298,10 @@ pub(super) const TABLE: &[Entry] = &[
         &["true"],
         "Kafka's own topics are never matched by a pattern; use true or remove it",
     ),
+    ignored("group.remote.assignor", C, "only the classic group protocol is supported"),
+    ignored("internal.throw.on.fetch.stable.offset.unsupported", C, NOT_NEEDED),
+    ignored("share.acknowledgement.mode", C, SHARE),
+    ignored("share.acquire.mode", C, SHARE),
     ignored("key.deserializer", C, JAVA),
     ignored("value.deserializer", C, JAVA),
 ];

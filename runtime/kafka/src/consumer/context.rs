@@ -11,10 +11,13 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::client;
+use crate::refusals::Refusals;
 
 /// Rebalances that are waiting for the thread.
 #[derive(Default)]
 pub(super) struct Callbacks {
+    /// What brokers refuse.
+    pub(super) refusals: Refusals,
     rebalances: Mutex<VecDeque<Rebalance>>,
 }
 
@@ -36,6 +39,7 @@ impl ClientContext for Callbacks {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.refusals.note(&error, reason);
         client::log_error(&error, reason);
     }
 }

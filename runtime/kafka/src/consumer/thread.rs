@@ -96,6 +96,9 @@ impl Worker {
         }
         let found = super::size(&pulled.batch).is_some() || !pulled.ends.is_empty();
         if found {
+            if let Some(base) = self.native.base() {
+                base.context().refusals.clear();
+            }
             self.shared.push(pulled.batch, pulled.ends, self.plan.max_records);
         }
         found || !pulled.failures.is_empty()
@@ -260,10 +263,12 @@ impl Worker {
             Code::UnknownTopicOrPartition | Code::UnknownTopic => {
                 self.look = Some((Instant::now() + LOOK_FIRST, LOOK_FIRST));
             }
-            Code::AllBrokersDown
-            | Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::TopicAuthorizationFailed
+            // Often all brokers are down because of a refusal, which says more.
+            Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL | Code::AllBrokersDown => {
+                let refusal = self.native.base().and_then(|base| base.context().refusals.error());
+                self.shared.announce(Err(refusal.unwrap_or_else(|| error::of_kafka(failure, "read records"))));
+            }
+            Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
             | Code::ClusterAuthorizationFailed
             | Code::FencedInstanceId

@@ -54,11 +54,15 @@ impl Producer for KafkaProducer {
         let hand_over = Delivery::begin(records.len());
         let delivery = hand_over.delivery();
         let turn = self.turn.lock().await;
-        for index in 0..records.len() {
-            session.hand_over(records, index, &hand_over).await?;
-        }
-        drop((turn, hand_over));
-        delivery.finished().await;
+        let sent = session.refusals().or(async {
+            for index in 0..records.len() {
+                session.hand_over(records, index, &hand_over).await?;
+            }
+            drop((turn, hand_over));
+            delivery.finished().await;
+            Ok(())
+        });
+        sent.await??;
         let appended: Vec<_> = delivery.outcomes().map(appended).collect();
         match appended.iter().filter_map(|result| result.as_ref().err()).find(|error| ends_all(error)) {
             Some(error) => Err(session.fatal().unwrap_or_else(|| Error::new(error.kind(), error.message().to_owned()))),

@@ -17,6 +17,7 @@ use crate::client::{self, Serving};
 use crate::error;
 use crate::ffi::delivery::{HandOver, Ticket};
 use crate::ffi::produce::TopicProducer;
+use crate::refusals::Refusals;
 
 /// How long a send waits for room before it looks again, in case the report that made room was missed.
 const ROOM_WAIT: Duration = Duration::from_millis(50);
@@ -34,6 +35,8 @@ type Native = TopicProducer<Reports>;
 pub(super) struct Reports {
     /// Told when a record left librdkafka's queue.
     room: Notify,
+    /// What brokers refuse.
+    pub(super) refusals: Refusals,
 }
 
 impl ClientContext for Reports {
@@ -42,6 +45,7 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.refusals.note(&error, reason);
         client::log_error(&error, reason);
     }
 }
@@ -50,6 +54,9 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Ticket;
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Ticket) {
+        if result.is_ok() {
+            self.refusals.clear();
+        }
         ticket.resolve(match result {
             Ok(message) => Ok((message.partition(), message.offset())),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
@@ -72,6 +79,11 @@ impl Session {
     /// The safe part.
     pub(super) fn base(&self) -> &BaseProducer<Reports> {
         self.native.base()
+    }
+
+    /// What brokers refuse.
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.base().context().refusals
     }
 
     /// Hands a record over, waiting for room as long as it takes.

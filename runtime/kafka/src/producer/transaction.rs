@@ -120,8 +120,8 @@ async fn call(
     deadline: Duration,
     native: impl FnOnce(&BaseProducer<Reports>) -> KafkaResult<()> + Send + 'static,
 ) -> Result<Option<KafkaResult<()>>> {
-    let session = Arc::clone(session);
-    client::call(deadline + GRACE, move || native(session.base())).await
+    let called = Arc::clone(session);
+    session.refusals().or(client::call(deadline + GRACE, move || native(called.base()))).await?
 }
 
 fn failed(session: &Session, failure: &KafkaError, what: &str, is_commit: bool) -> Error {

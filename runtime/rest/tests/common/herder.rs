@@ -35,8 +35,8 @@ pub(crate) struct FakeHerder {
     pub(crate) delay: Mutex<Duration>,
     /// The last configuration that was written.
     pub(crate) written: Mutex<Props>,
-    /// Where every write is answered instead of here; `Some(None)` while nobody knows.
-    pub(crate) elsewhere: Mutex<Option<Option<String>>>,
+    /// Where every write is answered.
+    pub(crate) leader: Mutex<Leader>,
     /// What requests of other workers are checked with.
     pub(crate) signing: Mutex<Signing>,
     /// Writes that other parts of a worker would carry out, as text.
@@ -46,6 +46,15 @@ pub(crate) struct FakeHerder {
     offsets: Mutex<BTreeMap<String, Vec<Position>>>,
     /// All metrics, as `OpenMetrics`.
     pub(crate) metrics: Mutex<String>,
+}
+
+/// Who answers writes.
+#[derive(Debug, Default)]
+pub(crate) enum Leader {
+    #[default]
+    Here,
+    Unknown,
+    At(String),
 }
 
 /// A connector.
@@ -69,7 +78,7 @@ impl FakeHerder {
             ready: AtomicBool::new(true),
             delay: Mutex::default(),
             written: Mutex::default(),
-            elsewhere: Mutex::default(),
+            leader: Mutex::default(),
             signing: Mutex::new(Signing::Off),
             done: Mutex::default(),
             loggers: Arc::default(),
@@ -101,10 +110,12 @@ impl FakeHerder {
 
     /// Fails while another worker answers.
     fn here(&self) -> Result<()> {
-        match self.elsewhere.lock().unwrap().clone() {
-            None => Ok(()),
-            Some(url) => Err(Error::elsewhere("Only the leader answers", url)),
-        }
+        let url = match &*self.leader.lock().unwrap() {
+            Leader::Here => return Ok(()),
+            Leader::Unknown => None,
+            Leader::At(url) => Some(url.clone()),
+        };
+        Err(Error::elsewhere("Only the leader answers", url))
     }
 
     fn note(&self, what: String) {

@@ -4,6 +4,7 @@ use super::{ALL_KEPT, MAGIC, Verdict, mask};
 use crate::batch::wire::put;
 use crate::batch::{RecordBatch, Row, slice};
 use crate::schema::{self, SchemaRef};
+use crate::value::copy;
 
 /// Collects what a stage does to the records of a batch, in the order of the inputs.
 #[derive(Debug, Default)]
@@ -24,12 +25,24 @@ impl DeltaWriter {
     /// A delta for `batch`, answering for its rows in order.
     #[must_use]
     pub fn new(batch: &RecordBatch) -> Self {
-        Self {
-            verdicts: Vec::with_capacity(batch.len()),
-            base_topics: batch.topics().len(),
-            base_schemas: batch.schemas().len(),
-            ..Self::default()
-        }
+        let mut writer = Self::default();
+        writer.restart(batch);
+        writer
+    }
+
+    /// Begins anew, for another batch; memory is used again.
+    pub fn restart(&mut self, batch: &RecordBatch) {
+        self.verdicts.clear();
+        self.changes.clear();
+        self.change_count = 0;
+        self.failures.clear();
+        self.failure_count = 0;
+        self.topics.clear();
+        self.schemas.clear();
+        self.heap.clear();
+        self.verdicts.reserve(batch.len());
+        self.base_topics = batch.topics().len();
+        self.base_schemas = batch.schemas().len();
     }
 
     /// The next input is kept as it is.
@@ -106,7 +119,7 @@ impl DeltaWriter {
 
     /// The delta as bytes.
     #[must_use]
-    pub fn finish(self) -> Vec<u8> {
+    pub fn finish(&self) -> Vec<u8> {
         let all_kept = self.verdicts.iter().all(|verdict| *verdict == Verdict::Keep as u8);
         let mut out = Vec::with_capacity(32 + self.verdicts.len() + self.changes.len() + self.heap.len() + 256);
         out.extend_from_slice(&MAGIC);
@@ -124,7 +137,7 @@ impl DeltaWriter {
         if !all_kept {
             out.extend_from_slice(&self.verdicts);
         }
-        out.extend_from_slice(&self.changes);
+        copy(&self.changes, &mut out);
         out.extend_from_slice(&self.failures);
         for topic in &self.topics {
             put(&mut out, topic.len());
@@ -136,7 +149,7 @@ impl DeltaWriter {
             put(&mut out, encoded.len());
             out.extend_from_slice(&encoded);
         }
-        out.extend_from_slice(&self.heap);
+        copy(&self.heap, &mut out);
         out
     }
 }

@@ -224,9 +224,8 @@ impl Assignment {
         let leader_url = input.string()?;
         let offset = input.i64()?;
         let (connectors, tasks) = input.work()?;
-        let cooperative = version > 0;
-        let (revoked_connectors, revoked_tasks) = if cooperative { input.work()? } else { Default::default() };
-        let delay_ms = if cooperative && !input.is_empty() { input.i32()? } else { 0 };
+        let (revoked_connectors, revoked_tasks) = input.work()?;
+        let delay_ms = if input.is_empty() { 0 } else { input.i32()? };
         Ok(Self {
             version,
             error,

@@ -146,7 +146,11 @@ impl<'a> Reader<'a> {
         let groups = if self.is_empty() { 0 } else { self.i32()? };
         for _ in 0..groups.max(0) {
             let name: Arc<str> = self.text()?.into();
-            for _ in 0..self.i32()?.max(0) {
+            let count = self.i32()?;
+            if count < 0 {
+                return Err(malformed("an array has a negative length"));
+            }
+            for _ in 0..count {
                 match self.i32()? {
                     CONNECTOR => _ = connectors.insert(Arc::clone(&name)),
                     task => _ = tasks.insert(TaskId::new(Arc::clone(&name), task)),

@@ -1,0 +1,165 @@
+//! Trust and key stores. Whatever they were stored in, PEM comes out.
+
+mod jks;
+mod pem;
+mod store;
+
+use std::fmt;
+use std::path::Path;
+
+use millrace_api::config::{Password, Props};
+use millrace_api::error::Result;
+
+use super::{given, invalid};
+use pem::Identity;
+use store::Format;
+
+/// Whom a client trusts, and what it shows of itself. All PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificates of authorities that brokers' certificates must lead to; `None` for those of the system.
+    pub ca: Option<String>,
+    /// The client's own certificate with those that lead to its authority, leaf first.
+    pub certificate: Option<String>,
+    /// Its key, `PRIVATE KEY` (PKCS #8), never encrypted: what was encrypted in the store is decrypted here.
+    pub key: Option<Password>,
+    /// Whether a broker's certificate must name the host that was connected to
+    /// (`ssl.endpoint.identification.algorithm`). That it must be trusted cannot be turned off.
+    pub verify_hostname: bool,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { ca: None, certificate: None, key: None, verify_hostname: true }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("ca", &self.ca.is_some())
+            .field("certificate", &self.certificate.is_some())
+            .field("verify_hostname", &self.verify_hostname)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// The rules of Kafka's `DefaultSslEngineFactory`.
+    pub(super) fn from_props(props: &Props) -> Result<Self> {
+        let ca = trusted(props)?;
+        let (certificate, key) = match identity(props)? {
+            Some(identity) => (Some(identity.chain), Some(identity.key)),
+            None => (None, None),
+        };
+        Ok(Self { ca, certificate, key, verify_hostname: verify_hostname(props)? })
+    }
+}
+
+/// Absent means https; only an empty text turns it off.
+fn verify_hostname(props: &Props) -> Result<bool> {
+    const KEY: &str = "ssl.endpoint.identification.algorithm";
+    match props.get(KEY).map(|value| value.trim()) {
+        None => Ok(true),
+        Some(value) if value.eq_ignore_ascii_case("https") => Ok(true),
+        Some("") => Ok(false),
+        Some(_) => {
+            Err(invalid(KEY, "there is no such algorithm", "use https, or leave it empty to turn the check off"))
+        }
+    }
+}
+
+/// The PEM of the authorities.
+fn trusted(props: &Props) -> Result<Option<String>> {
+    const TYPE: &str = "ssl.truststore.type";
+    const LOCATION: &str = "ssl.truststore.location";
+    const PASSWORD: &str = "ssl.truststore.password";
+    const INLINE: &str = "ssl.truststore.certificates";
+    let format = Format::named(TYPE, given(props, TYPE))?;
+    let password = props.get(PASSWORD).filter(|value| !value.is_empty());
+    if let Some(certificates) = given(props, INLINE) {
+        if format != Format::Pem {
+            return Err(invalid(
+                TYPE,
+                "certificates can be given only as PEM",
+                &format!("use PEM, as {INLINE} is set"),
+            ));
+        }
+        if given(props, LOCATION).is_some() {
+            return Err(invalid(LOCATION, &format!("{INLINE} is set as well"), "keep one of the two"));
+        }
+        no_password(password, PASSWORD, "remove it")?;
+        return pem::certificates(INLINE, certificates).map(Some);
+    }
+    let Some(location) = given(props, LOCATION) else {
+        return match password {
+            Some(_) => Err(invalid(PASSWORD, &format!("there is no {LOCATION}"), "set both or none")),
+            None => Ok(None),
+        };
+    };
+    let bytes = store::read(LOCATION, Path::new(location))?;
+    if format == Format::Pem {
+        no_password(password, PASSWORD, "remove it")?;
+        return pem::certificates(LOCATION, &pem::text(LOCATION, &bytes)?).map(Some);
+    }
+    store::certificates(LOCATION, PASSWORD, &bytes, password.map_or("", String::as_str)).map(Some)
+}
+
+/// The client's certificate and key.
+fn identity(props: &Props) -> Result<Option<Identity>> {
+    const TYPE: &str = "ssl.keystore.type";
+    const LOCATION: &str = "ssl.keystore.location";
+    const PASSWORD: &str = "ssl.keystore.password";
+    const KEY_PASSWORD: &str = "ssl.key.password";
+    const INLINE_KEY: &str = "ssl.keystore.key";
+    const INLINE_CHAIN: &str = "ssl.keystore.certificate.chain";
+    let format = Format::named(TYPE, given(props, TYPE))?;
+    let password = props.get(PASSWORD).filter(|value| !value.is_empty());
+    let key_password = props.get(KEY_PASSWORD).filter(|value| !value.is_empty()).map(String::as_str);
+    let use_key_password = &format!("use {KEY_PASSWORD} for the key");
+    match (given(props, INLINE_KEY), given(props, INLINE_CHAIN)) {
+        (Some(key), Some(chain)) => {
+            if format != Format::Pem {
+                return Err(invalid(
+                    TYPE,
+                    "a key can be given only as PEM",
+                    &format!("use PEM, as {INLINE_KEY} is set"),
+                ));
+            }
+            if given(props, LOCATION).is_some() {
+                return Err(invalid(LOCATION, &format!("{INLINE_KEY} is set as well"), "keep one of the two"));
+            }
+            no_password(password, PASSWORD, use_key_password)?;
+            return pem::identity((INLINE_CHAIN, chain), (INLINE_KEY, key), KEY_PASSWORD, key_password).map(Some);
+        }
+        (Some(_), None) => return Err(invalid(INLINE_KEY, &format!("{INLINE_CHAIN} is missing"), "set both or none")),
+        (None, Some(_)) => return Err(invalid(INLINE_CHAIN, &format!("{INLINE_KEY} is missing"), "set both or none")),
+        (None, None) => {}
+    }
+    let Some(location) = given(props, LOCATION) else {
+        return match password {
+            Some(_) => Err(invalid(PASSWORD, &format!("there is no {LOCATION}"), "set both or none")),
+            None => Ok(None),
+        };
+    };
+    let bytes = store::read(LOCATION, Path::new(location))?;
+    if format == Format::Pem {
+        no_password(password, PASSWORD, use_key_password)?;
+        let text = pem::text(LOCATION, &bytes)?;
+        return pem::identity((LOCATION, &text), (LOCATION, &text), KEY_PASSWORD, key_password).map(Some);
+    }
+    let Some(password) = password else {
+        return Err(invalid(PASSWORD, &format!("it is missing, and {LOCATION} is set"), "set the store's password"));
+    };
+    store::identity(LOCATION, PASSWORD, KEY_PASSWORD, &bytes, password, key_password).map(Some)
+}
+
+fn no_password(password: Option<&String>, key: &str, fix: &str) -> Result<()> {
+    match password {
+        Some(_) => Err(invalid(key, "PEM stores have no password", fix)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
