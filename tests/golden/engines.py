@@ -69,14 +69,13 @@ class Millrace(Engine):
         properties |= dict(line.split("=", 1) for line in extra)
         if COMMAND == "standalone":
             self.topics = None
-            properties["data.dir"] = str(self.folder / f"data-{self.starts}")
-            properties["offset.storage.file.filename"] = str(self.folder / f"offsets-{self.starts}")
+            properties["data.dir"] = str(self.folder / "data")  # one for all starts: compiled components are kept there
         file = self.folder / f"worker-{self.starts}.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         self.log = self.folder / f"millrace-{self.starts}.log"
         self.process = subprocess.Popen([self.binary, "--log", "warn", COMMAND, str(file)], stdout=self.log.open("w"), stderr=subprocess.STDOUT,
                                         stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300  # a debug binary takes its time to compile components
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"Millrace did not start:\n{self.log.read_text()[-3000:]}")
