@@ -192,12 +192,7 @@ impl ConnectorPlugin for TestPlugin {
 }
 
 /// What a worker with the test connectors is made of.
-pub fn parts(
-    dir: &std::path::Path,
-    more: &[(&str, &str)],
-    log: Arc<dyn Log>,
-    seen: &Arc<Seen>,
-) -> WorkerParts {
+pub fn parts(dir: &std::path::Path, more: &[(&str, &str)], log: Arc<dyn Log>, seen: &Arc<Seen>) -> WorkerParts {
     let mut worker = props(&[
         ("offset.flush.interval.ms", "50"),
         ("task.shutdown.graceful.timeout.ms", "1000"),
@@ -207,8 +202,7 @@ pub fn parts(
     ]);
     worker.extend(props(more));
     let kinds = [ConnectorType::Sink, ConnectorType::Source];
-    let plugins =
-        kinds.map(|kind| Arc::new(TestPlugin { seen: Arc::clone(seen), kind }) as Arc<dyn ConnectorPlugin>);
+    let plugins = kinds.map(|kind| Arc::new(TestPlugin { seen: Arc::clone(seen), kind }) as Arc<dyn ConnectorPlugin>);
     let plugins = Plugins::new(plugins.into(), millrace_converters::plugins(), Arc::new(NoComponents));
     WorkerParts {
         config: WorkerConfig::parse(&worker).expect("a worker configuration"),

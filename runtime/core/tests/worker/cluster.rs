@@ -82,8 +82,7 @@ async fn round(members: &Members, generation: i32) {
         .map(|(id, protocols)| Peer { member: id.clone(), metadata: protocols[0].metadata.clone() })
         .collect();
     let (reply, answer) = oneshot::channel();
-    let elected =
-        GroupEvent::Elected { generation, leader: leader.clone(), protocol: protocol.clone(), peers, reply };
+    let elected = GroupEvent::Elected { generation, leader: leader.clone(), protocol: protocol.clone(), peers, reply };
     members[&leader].send(elected).ok();
     let Ok(assignments) = answer.await else { return };
     for (member, assignment) in assignments {
@@ -181,6 +180,7 @@ impl Group {
             ("status.storage.topic", "states"),
             ("status.storage.replication.factor", "-1"),
             ("scheduled.rebalance.max.delay.ms", "300"),
+            ("exactly.once.source.support", "enabled"),
         ];
         let log = Arc::clone(&self.log) as Arc<dyn Log>;
         let parts = parts(&self.dir.path().join(name), &more, log, &self.seen);
@@ -200,8 +200,7 @@ impl Group {
 
     /// Asks one worker, and the one it names instead.
     async fn put(&self, at: &WorkerHerder, name: &str, tasks: &str) {
-        let config =
-            props(&[("name", name), ("connector.class", "TestSource"), ("tasks.max", tasks), ("count", "0")]);
+        let config = props(&[("name", name), ("connector.class", "TestSource"), ("tasks.max", tasks), ("count", "20")]);
         let answer = at.put_config(name, config.clone(), None, true).await;
         match answer {
             Err(error) if error.kind() == ErrorKind::Elsewhere => {
@@ -248,6 +247,14 @@ async fn work_is_divided_and_moves_when_workers_come_and_go() {
         owners
     };
     assert!(owners.iter().any(|owner| owner == "b:1"), "the follower has connectors too: {owners:?}");
+
+    // Whoever owns it, its topic and its offset are known everywhere.
+    until("a topic", async || a.active_topics("two").await.unwrap() == ["numbers"]).await;
+    let offset: millrace_api::connector::Json = [("n".to_owned(), 20.into())].into_iter().collect();
+    until("an offset", async || {
+        b.offsets("two").await.unwrap().iter().any(|(_, known)| known.as_ref() == Some(&offset))
+    })
+    .await;
 
     b.shutdown().await;
     until("all on the worker that is left", async || runs(&a, "one").await == ["a:1"; 4]).await;
