@@ -1,21 +1,21 @@
 //! A worker put together: log, components, plugins, herder, REST.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
-use millrace_core::herder::{Herder as _, WorkerHerder};
+use millrace_core::herder::{Cluster, Herder as _, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::providers::{Environment, Providers};
 use millrace_core::worker::WorkerParts;
 use millrace_core::worker_config::{Mode, Store, WorkerConfig, declared_topics};
-use millrace_kafka::{ClientProps, KafkaLog};
+use millrace_kafka::{ClientProps, KafkaGroups, KafkaLog};
 use millrace_local::{LocalLog, LocalOptions, LocalStateStores};
 use millrace_rest::topics::{LogTopics, TopicsOptions};
-use millrace_rest::{RestOptions, RestServer, serve};
+use millrace_rest::{PeerClient, RestOptions, RestServer, serve};
 use millrace_wasm::{WasmComponents, WasmOptions};
 
 use crate::entry::canonical_host_name;
@@ -84,38 +84,78 @@ fn check_converters(config: &WorkerConfig) -> Result<()> {
 
 /// Starts a standalone worker. The REST API answers before any connector starts.
 pub(crate) async fn start(configured: Configured) -> Result<Running> {
-    let Configured { config, props, environment } = configured;
-    check_converters(&config)?;
-    let listener = listener(&config)?;
-    let data = Path::new(&config.data_dir);
-    std::fs::create_dir_all(data).map_err(|error| {
+    check_converters(&configured.config)?;
+    let data = data_dir(&configured.config)?;
+    let Assembled { parts, worker_id, rest, log, .. } = assemble(configured).await?;
+    let kafka = parts.kafka;
+    let herder = WorkerHerder::start(parts, worker_id, !kafka).await?;
+    let instance = rest.instance.clone();
+    let rest = serve(Arc::clone(&herder) as Arc<_>, rest).await?;
+    let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
+    Ok(Running { herder, log, rest, file })
+}
+
+/// Starts a worker of a group. The REST API answers before the worker has joined.
+pub(crate) async fn start_distributed(configured: Configured) -> Result<Running> {
+    check_converters(&configured.config)?;
+    data_dir(&configured.config)?;
+    let Assembled { parts, worker_id, url, rest, log } = assemble(configured).await?;
+    let bootstrap = parts.config.bootstrap_servers.as_ref().map(|servers| servers.join(",")).unwrap_or_default();
+    let loggers = crate::loggers::global();
+    let cluster = Cluster {
+        url,
+        groups: Arc::new(KafkaGroups::new(&bootstrap, parts.props.clone())?),
+        peers: Arc::new(PeerClient::new(&parts.config.group.signature_algorithm)?),
+        loggers: Some(loggers),
+    };
+    let herder = WorkerHerder::distributed(parts, worker_id, cluster).await?;
+    let rest = serve(Arc::clone(&herder) as Arc<_>, rest).await?;
+    Ok(Running { herder, log, rest, file: None })
+}
+
+/// What both kinds of workers are made of.
+struct Assembled {
+    parts: WorkerParts,
+    worker_id: String,
+    /// Where other workers reach it.
+    url: String,
+    rest: RestOptions,
+    log: Arc<dyn Log>,
+}
+
+fn data_dir(config: &WorkerConfig) -> Result<PathBuf> {
+    let data = PathBuf::from(&config.data_dir);
+    std::fs::create_dir_all(&data).map_err(|error| {
         Error::config(format!("Invalid value {} for configuration data.dir: it cannot be created", config.data_dir))
             .because(error)
     })?;
+    Ok(data)
+}
+
+async fn assemble(configured: Configured) -> Result<Assembled> {
+    let Configured { config, props, environment } = configured;
+    let listener = listener(&config)?;
+    let data = Path::new(&config.data_dir);
     let log = open_log(&config, &props)?;
     let kafka = config.bootstrap_servers.is_some();
     for topic in declared_topics(&props)? {
         log.create_topic(&topic).await?;
     }
-    let components = components(data)?;
-    let plugins = Plugins::new(crate::plugins::connectors(), millrace_converters::plugins(), components);
+    let plugins = Plugins::new(crate::plugins::connectors(), millrace_converters::plugins(), components(data)?);
     let checking = Arc::clone(&log);
     let plugins = plugins.with_worker(&props, &environment)?;
     let plugins = Arc::new(plugins.with_client_check(move |client| checking.check_overrides(client)));
-    let worker_id = config.rest.advertised(listener, &canonical_host_name())?.worker_id();
+    let advertised = config.rest.advertised(listener, &canonical_host_name())?;
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
-    let topics = topics(&config, &log);
-    let rest_options = rest_options(&config);
-    let data = data.to_owned();
-    let listeners = listeners(&config, listener);
+    let rest = RestOptions {
+        listeners: listeners(&config, listener),
+        instance: uuid::Uuid::new_v4().to_string(),
+        topics: topics(&config, &log),
+        loggers: crate::loggers::global(),
+        ..rest_options(&config)
+    };
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
-    let herder = WorkerHerder::start(parts, worker_id, !kafka).await?;
-    let instance = uuid::Uuid::new_v4().to_string();
-    let loggers = crate::loggers::global();
-    let options = RestOptions { listeners, instance: instance.clone(), topics, loggers, ..rest_options };
-    let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
-    let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
-    Ok(Running { herder, log, rest, file })
+    Ok(Assembled { parts, worker_id: advertised.worker_id(), url: advertised.url(), rest, log })
 }
 
 /// What the worker's keys say about the REST API.

@@ -40,10 +40,13 @@ pub enum Wanted {
     Stopped,
 }
 
-/// Told about every change of a task's state; must not block.
+/// Told what a task does; must not block.
 pub trait StateListener: Send + Sync {
     /// The task works or holds still. Its end needs no saying.
     fn changed(&self, state: State);
+
+    /// The task has read from or written to a topic. May be said with every batch.
+    fn topic_used(&self, topic: &str);
 }
 
 /// How long to wait before trying again: 100 ms doubling to 10 s.

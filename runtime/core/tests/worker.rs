@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "worker/cluster.rs"]
+mod cluster;
 #[path = "worker/group.rs"]
 mod group;
 #[path = "worker/source.rs"]

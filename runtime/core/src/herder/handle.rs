@@ -1,7 +1,7 @@
 //! The herder as others hold it: it asks the loop, and does what takes time (validation, offsets) in the caller's task.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,10 +18,11 @@ use super::{
     not_found, offsets,
 };
 use crate::config::framework_def;
+use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::storage::topic::InternalTopic;
 use crate::task::TaskId;
-use crate::worker::Worker;
+use crate::worker::{Fencing, Worker};
 
 /// Kafka Connect's limit for a request.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(90);
@@ -42,6 +43,10 @@ pub struct WorkerHerder {
     pub(super) offsets_topic: crate::storage::topic::TopicOptions,
     pub(super) worker_id: String,
     pub(super) ready: AtomicBool,
+    /// The way to other workers; none for a worker that is alone.
+    pub(super) peers: Option<Arc<dyn Peers>>,
+    /// One round at a time: a second one would fence what the first has let start.
+    pub(super) fencing: tokio::sync::Mutex<()>,
 }
 
 impl WorkerHerder {
@@ -191,6 +196,13 @@ impl Herder for WorkerHerder {
         tokio::time::timeout(SYNC_DEADLINE, self.config_topic.read_to_end()).await.map_err(late)??;
         let asked = name.to_owned();
         let config = self.ask(move |machine| machine.stopped_config(&asked)).await??;
+        if self.peers.is_some() && self.worker.exactly_once() && self.info(name).await?.kind == "source" {
+            let failed = |error| {
+                let message = "Failed to perform zombie fencing for source connector prior to modifying offsets";
+                Error::external(message).because(error)
+            };
+            self.fence_zombies(name).await.map_err(failed)?;
+        }
         offsets::alter(&self.worker, &self.offsets_topic, name, &config, positions).await
     }
 
@@ -212,6 +224,7 @@ impl Herder for WorkerHerder {
     }
 
     async fn fence_zombies(&self, name: &str) -> Result<()> {
+        let _one_at_a_time = self.fencing.lock().await;
         let asked = name.to_owned();
         let plan = self.ask(move |machine| machine.fencing(&asked)).await??;
         let Some(plan) = plan else { return Ok(()) };
@@ -281,6 +294,28 @@ impl Herder for WorkerHerder {
 
     fn metrics(&self) -> String {
         self.worker.metrics().render()
+    }
+}
+
+/// Fencing for tasks of this worker: done here, or by the leader.
+pub(super) struct FencingByLeader(pub(super) Weak<WorkerHerder>);
+
+#[async_trait]
+impl Fencing for FencingByLeader {
+    async fn fence(&self, connector: &str) -> Result<()> {
+        let herder = self.0.upgrade().ok_or_else(stopped)?;
+        let Err(error) = herder.fence_zombies(connector).await else { return Ok(()) };
+        if error.kind() != ErrorKind::Elsewhere {
+            return Err(error);
+        }
+        let (Some(url), Some(peers)) = (error.url(), &herder.peers) else {
+            return Err(Error::retriable(error.message().to_owned()));
+        };
+        let key = match herder.signing() {
+            Signing::Keys(keys) => keys.into_iter().next(),
+            Signing::Off | Signing::Pending => None,
+        };
+        peers.fence_zombies(url, connector, key.as_ref()).await
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::WorkerHerder;
 use super::driver::{Driver, Shared, StatusWriter};
+use super::handle::FencingByLeader;
 use super::machine::{Catalogue, Machine};
 use super::settings::HerderSettings;
 use crate::group::solo::Solo;
@@ -106,7 +107,7 @@ impl WorkerHerder {
             status_writer: StatusWriter::start(topics.status.0),
             groups,
             group,
-            peers,
+            peers: peers.clone(),
             loggers,
             fencing: fences.then(|| format!("connect-cluster-{}", settings.group_id)),
             events,
@@ -114,8 +115,7 @@ impl WorkerHerder {
             commands: receiver,
             shared: Arc::clone(&shared),
         };
-        tokio::spawn(driver.run());
-        Ok(Arc::new(Self {
+        let herder = Arc::new(Self {
             commands,
             worker,
             config_topic: topics.config.0,
@@ -123,7 +123,14 @@ impl WorkerHerder {
             offsets_topic: topics.offsets,
             worker_id,
             ready: AtomicBool::new(false),
-        }))
+            peers,
+            fencing: tokio::sync::Mutex::default(),
+        });
+        if herder.peers.is_some() {
+            herder.worker.set_fencing(Box::new(FencingByLeader(Arc::downgrade(&herder))));
+        }
+        tokio::spawn(driver.run());
+        Ok(herder)
     }
 }
 

@@ -188,6 +188,12 @@ impl Pump {
 
     async fn put(&mut self, prepared: Box<super::feed::Prepared>) -> Result<()> {
         self.in_flight += 1;
+        let mut said: Option<&str> = None;
+        for topic in prepared.positions.keys().map(|partition| &*partition.topic) {
+            if said.replace(topic) != Some(topic) {
+                self.listener.topic_used(topic);
+            }
+        }
         self.send(Command::Put(prepared)).await
     }
 

@@ -244,6 +244,9 @@ impl Pump {
         let Sent { sender, prepared, outcome } = sent?;
         self.sender = Some(sender);
         outcome?;
+        for topic in prepared.raw.topics() {
+            self.listener.topic_used(topic);
+        }
         let failed = prepared.failed();
         self.metrics.records_failed.inc_by(failed as u64);
         self.metrics.records_dropped.inc_by(prepared.dropped as u64);

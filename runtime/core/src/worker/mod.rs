@@ -7,9 +7,10 @@ mod connectors;
 mod tasks;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use millrace_api::Error;
 use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
@@ -41,9 +42,21 @@ pub struct WorkerParts {
     pub kafka: bool,
 }
 
+/// Has producers of a source connector's former tasks fenced before new ones start, wherever they run (KIP-618).
+#[async_trait]
+pub trait Fencing: Send + Sync {
+    /// Returns when nothing of the former tasks can be written any more.
+    ///
+    /// # Errors
+    /// [`millrace_api::ErrorKind::Retriable`] when it may be asked again.
+    async fn fence(&self, connector: &str) -> Result<(), Error>;
+}
+
 /// See the module documentation.
 pub struct Worker {
     parts: WorkerParts,
+    /// Of a worker in a group.
+    fencing: OnceLock<Box<dyn Fencing>>,
     metrics: Metrics,
     offsets: OffsetStores,
     events: mpsc::UnboundedSender<Event>,
@@ -66,14 +79,20 @@ impl Worker {
     /// A worker that reports on `events`.
     #[must_use]
     pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
+        let (fencing, metrics) = (OnceLock::new(), Metrics::default());
         let offsets = OffsetStores::new(Arc::clone(&parts.log), offsets_topic(&parts));
-        Arc::new(Self { parts, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
+        Arc::new(Self { parts, fencing, metrics, offsets, events, running: Mutex::default() })
     }
 
     /// What it is made of.
     #[must_use]
     pub fn parts(&self) -> &WorkerParts {
         &self.parts
+    }
+
+    /// Has tasks of exactly-once sources ask this before they start. Only the first call counts.
+    pub fn set_fencing(&self, fencing: Box<dyn Fencing>) {
+        let _ = self.fencing.set(fencing);
     }
 
     /// Its metrics.
@@ -147,7 +166,7 @@ impl Worker {
     }
 
     /// Whether sources write records and offsets in one transaction.
-    fn exactly_once(&self) -> bool {
+    pub(crate) fn exactly_once(&self) -> bool {
         match &self.parts.config.exactly_once_source_support {
             Some(text) => text.eq_ignore_ascii_case("enabled"),
             None => !self.parts.kafka,

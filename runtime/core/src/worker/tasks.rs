@@ -1,6 +1,8 @@
 //! Tasks: put together from a configuration, run, and reported.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use millrace_api::config::{Config as _, Props};
 use millrace_api::connector::{SinkContext, SinkTask, SourceContext, SourceTask, Task};
@@ -29,15 +31,37 @@ struct Start {
     wanted: watch::Receiver<Wanted>,
 }
 
+/// Between two reports that the same topic is used: topics may be forgotten on request while they are in use.
+const TOPIC_REPORTS: Duration = Duration::from_secs(5);
+
 struct Listener {
     worker: Arc<Worker>,
     id: TaskId,
     epoch: u64,
+    /// When topics were last reported.
+    topics: Mutex<HashMap<String, Instant>>,
+}
+
+impl Listener {
+    fn new(worker: &Arc<Worker>, start: &Start) -> Arc<Self> {
+        let (worker, id) = (Arc::clone(worker), start.id.clone());
+        Arc::new(Self { worker, id, epoch: start.epoch, topics: Mutex::default() })
+    }
 }
 
 impl StateListener for Listener {
     fn changed(&self, state: State) {
         self.worker.report(Event::TaskChanged { id: self.id.clone(), epoch: self.epoch, state });
+    }
+
+    fn topic_used(&self, topic: &str) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        match topics.get_mut(topic) {
+            Some(said) if said.elapsed() < TOPIC_REPORTS => return,
+            Some(said) => *said = Instant::now(),
+            None => drop(topics.insert(topic.to_owned(), Instant::now())),
+        }
+        self.worker.report(Event::TopicUsed { id: self.id.clone(), topic: topic.to_owned() });
     }
 }
 
@@ -123,7 +147,7 @@ impl Worker {
             commit_interval: self.commit_interval(),
             drain_deadline: self.drain_deadline(),
             wanted: start.wanted.clone(),
-            listener: Arc::new(Listener { worker: Arc::clone(self), id: start.id.clone(), epoch: start.epoch }),
+            listener: Listener::new(self, start),
         }))
     }
 
@@ -133,6 +157,9 @@ impl Worker {
         let exactly_once = self.exactly_once();
         let own = start.connector.get("offsets.storage.topic").map(String::as_str);
         let offsets = self.offsets.of_connector(&start.id.connector, own).await?;
+        if let Some(fencing) = self.fencing.get().filter(|_| exactly_once) {
+            fencing.fence(&start.id.connector).await?;
+        }
         // Opening the transactional producer fences older instances, so what they left open is settled before anything is read.
         let producer: Arc<dyn Producer> = Arc::from(
             log.producer(ProducerOptions {
@@ -164,7 +191,7 @@ impl Worker {
             flush_interval: self.commit_interval(),
             drain_deadline: self.drain_deadline(),
             wanted: start.wanted.clone(),
-            listener: Arc::new(Listener { worker: Arc::clone(self), id: start.id.clone(), epoch: start.epoch }),
+            listener: Listener::new(self, start),
         }))
     }
 }

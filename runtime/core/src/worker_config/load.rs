@@ -80,8 +80,8 @@ impl WorkerConfig {
             [] => Ok((Self::parse(&props)?, warnings(&props))),
             [only] => Err(Error::config(only.clone())),
             several => {
-                let list = several.iter().map(|error| format!("\n  - {error}")).collect::<String>();
-                Err(Error::config(format!("the worker's configuration has {} errors:{list}", several.len())))
+                let list = several.join("\n  - ");
+                Err(Error::config(format!("the worker's configuration has {} errors:\n  - {list}", several.len())))
             }
         }
     }

@@ -25,6 +25,11 @@ pub use topics::declared_topics;
 
 /// Keys of a worker (`StandaloneConfig`, `DistributedConfig`, and what Millrace adds) that something here depends on. The others are
 /// in [`other_keys`].
+#[allow(
+    clippy::struct_excessive_bools,
+    clippy::doc_markdown,
+    reason = "each is a key of its own; the texts are also read as plain text"
+)]
 #[derive(Debug, Clone, Config)]
 pub struct WorkerConfig {
     /// A list of host/port pairs used to establish the initial connection to the Kafka cluster. Without it, the embedded log in

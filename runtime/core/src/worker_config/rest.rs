@@ -7,8 +7,8 @@ use millrace_macros::Config;
 #[derive(Debug, Clone, Config)]
 pub struct RestConfig {
     /// A list of comma-separated URIs the REST API will listen on. The supported protocols are HTTP and HTTPS. Leave the hostname
-    /// empty to bind to all interfaces. A standalone worker listens on http://127.0.0.1:8083 by default, and not on all
-    /// interfaces as Kafka Connect does, because the API has no authentication; a distributed one on http://:8083, where the
+    /// empty to bind to all interfaces. A standalone worker listens on `http://127.0.0.1:8083` by default, and not on all
+    /// interfaces as Kafka Connect does, because the API has no authentication; a distributed one on `http://:8083`, where the
     /// workers of its group and the images' users expect it.
     #[config(default = "http://127.0.0.1:8083", check = listeners, importance = "low")]
     pub listeners: Vec<String>,

@@ -191,6 +191,29 @@ impl ConnectorPlugin for TestPlugin {
     }
 }
 
+/// What a worker with the test connectors is made of.
+pub fn parts(dir: &std::path::Path, more: &[(&str, &str)], log: Arc<dyn Log>, seen: &Arc<Seen>) -> WorkerParts {
+    let mut worker = props(&[
+        ("offset.flush.interval.ms", "50"),
+        ("task.shutdown.graceful.timeout.ms", "1000"),
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ("value.converter.schemas.enable", "false"),
+        ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
+    ]);
+    worker.extend(props(more));
+    let kinds = [ConnectorType::Sink, ConnectorType::Source];
+    let plugins = kinds.map(|kind| Arc::new(TestPlugin { seen: Arc::clone(seen), kind }) as Arc<dyn ConnectorPlugin>);
+    let plugins = Plugins::new(plugins.into(), millrace_converters::plugins(), Arc::new(NoComponents));
+    WorkerParts {
+        config: WorkerConfig::parse(&worker).expect("a worker configuration"),
+        props: worker,
+        plugins: Arc::new(plugins),
+        log,
+        stores: Arc::new(LocalStateStores::open(dir, &LocalOptions::default()).expect("state tables")),
+        kafka: false,
+    }
+}
+
 /// A worker in a directory.
 pub struct Bench {
     pub seen: Arc<Seen>,
@@ -229,26 +252,7 @@ impl Bench {
             opened = LocalLog::open(dir, LocalOptions::default());
         }
         let log = Arc::new(opened.expect("the embedded log"));
-        let mut worker = props(&[
-            ("offset.flush.interval.ms", "50"),
-            ("task.shutdown.graceful.timeout.ms", "1000"),
-            ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
-            ("value.converter.schemas.enable", "false"),
-            ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
-        ]);
-        worker.extend(props(more));
-        let kinds = [ConnectorType::Sink, ConnectorType::Source];
-        let plugins =
-            kinds.map(|kind| Arc::new(TestPlugin { seen: Arc::clone(&seen), kind }) as Arc<dyn ConnectorPlugin>);
-        let plugins = Plugins::new(plugins.into(), millrace_converters::plugins(), Arc::new(NoComponents));
-        let parts = WorkerParts {
-            config: WorkerConfig::parse(&worker).expect("a worker configuration"),
-            props: worker,
-            plugins: Arc::new(plugins),
-            log: wrap(Arc::clone(&log) as Arc<dyn Log>),
-            stores: Arc::new(LocalStateStores::open(dir, &LocalOptions::default()).expect("state tables")),
-            kafka: false,
-        };
+        let parts = parts(dir, more, wrap(Arc::clone(&log) as Arc<dyn Log>), &seen);
         let herder = WorkerHerder::start(parts, "127.0.0.1:1".to_owned(), true).await.expect("a herder");
         herder.set_ready();
         Self { seen, log, herder }

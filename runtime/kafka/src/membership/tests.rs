@@ -135,7 +135,9 @@ fn member_of(kind: i16, reader: &mut Reader<'_>) -> String {
     match kind {
         JOIN => {
             reader.string().unwrap();
-            (reader.i32().unwrap(), reader.i32().unwrap());
+            for _ in 0..2 {
+                reader.i32().unwrap();
+            }
             reader.string().unwrap()
         }
         SYNC | HEARTBEAT => {
@@ -145,7 +147,7 @@ fn member_of(kind: i16, reader: &mut Reader<'_>) -> String {
         }
         LEAVE => {
             reader.string().unwrap();
-            reader.list(|reader| reader.string()).unwrap_or_default().pop().unwrap_or_default()
+            reader.list(Reader::string).unwrap_or_default().pop().unwrap_or_default()
         }
         _ => String::new(),
     }
@@ -165,13 +167,13 @@ fn answer(kind: i16, version: i16, code: i16, port: u16, versions: &[(i16, i16, 
         }
         METADATA => {
             out.i32(0);
-            out.list(&[port], broker);
+            out.list(&[port], |out, port| broker(out, *port));
         }
         FIND if version < 4 => {
             out.i32(0);
             out.i16(code);
             out.nullable_string(None);
-            broker(out, &port);
+            broker(out, port);
         }
         FIND => {
             out.i32(0);
@@ -236,10 +238,10 @@ fn answer(kind: i16, version: i16, code: i16, port: u16, versions: &[(i16, i16, 
     out.tags();
 }
 
-fn broker(out: &mut Writer, port: &u16) {
+fn broker(out: &mut Writer, port: u16) {
     out.i32(1);
     out.string("127.0.0.1");
-    out.i32(i32::from(*port));
+    out.i32(i32::from(port));
     out.nullable_string(None);
     out.tags();
 }
@@ -343,7 +345,7 @@ async fn silence_for_the_session_timeout_is_told_once_and_ends_with_a_join() {
     let began = Instant::now();
     holder.sees(&["unreachable"]).await;
     let waited = began.elapsed();
-    assert!(waited > Duration::from_millis(700) && waited < Duration::from_millis(2_000), "{waited:?}");
+    assert!(waited > Duration::from_millis(700) && waited < Duration::from_secs(5), "{waited:?}");
     holder.sees(&IN).await;
     holder.quiet(300).await;
     assert_eq!(broker.ids(JOIN).last().map(String::as_str), Some("m-1"), "it is the same member");

@@ -306,7 +306,11 @@ impl Machine {
         self.now = now_ms;
         match event {
             Event::Config { records, live } => self.fold_config(&records, live),
-            Event::Status { records } => self.fold_status(&records),
+            // States decide nothing.
+            Event::Status { records } => {
+                self.fold_status(&records);
+                return Vec::new();
+            }
             Event::Joining => self.joining(),
             Event::Elected { generation, leader, protocol, peers } => {
                 self.elected(generation, &leader, &protocol, &peers);
