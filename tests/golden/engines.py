@@ -3,7 +3,7 @@ import os, pathlib, signal, socket, subprocess, time, urllib.error, urllib.reque
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CTL = ROOT / "tests/services/ctl"
-COMMAND = "standalone"
+COMMAND = "distributed"
 PROPERTIES = {
     "key.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter": "org.apache.kafka.connect.json.JsonConverter",
     "key.converter.schemas.enable": "false", "value.converter.schemas.enable": "false",
@@ -66,10 +66,10 @@ class Millrace(Engine):
                       "rest.advertised.host.name": "127.0.0.1", "rest.advertised.port": str(port), **PROPERTIES,
                       "config.storage.topic": self.topics["configs"], "offset.storage.topic": self.topics["offsets"],
                       "status.storage.topic": self.topics["status"]}
+        properties["data.dir"] = str(self.folder / "data")  # one for all starts: compiled components are kept there
         properties |= dict(line.split("=", 1) for line in extra)
         if COMMAND == "standalone":
             self.topics = None
-            properties["data.dir"] = str(self.folder / "data")  # one for all starts: compiled components are kept there
         file = self.folder / f"worker-{self.starts}.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         self.log = self.folder / f"millrace-{self.starts}.log"
