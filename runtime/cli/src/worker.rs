@@ -7,7 +7,7 @@ use std::sync::Arc;
 use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
-use millrace_core::herder::{Herder as _, StandaloneHerder};
+use millrace_core::herder::{Herder as _, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::providers::{Environment, Providers};
 use millrace_core::worker::WorkerParts;
@@ -23,7 +23,7 @@ use crate::worker_file::WorkerFile;
 
 /// A running worker.
 pub(crate) struct Running {
-    pub(crate) herder: Arc<StandaloneHerder>,
+    pub(crate) herder: Arc<WorkerHerder>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) rest: RestServer,
     /// Where `millrace topics` finds this worker; none with Kafka, which it asks itself.
@@ -105,21 +105,27 @@ pub(crate) async fn start(configured: Configured) -> Result<Running> {
     let worker_id = config.rest.advertised(listener, &canonical_host_name())?.worker_id();
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
     let topics = topics(&config, &log);
+    let rest_options = rest_options(&config);
     let data = data.to_owned();
     let listeners = listeners(&config, listener);
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
-    let herder = StandaloneHerder::start(parts, worker_id, !kafka).await?;
+    let herder = WorkerHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
-    let options = RestOptions {
-        listeners,
-        instance: instance.clone(),
-        topics,
-        loggers: crate::loggers::global(),
-        ..RestOptions::default()
-    };
+    let loggers = crate::loggers::global();
+    let options = RestOptions { listeners, instance: instance.clone(), topics, loggers, ..rest_options };
     let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
     let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
     Ok(Running { herder, log, rest, file })
+}
+
+/// What the worker's keys say about the REST API.
+fn rest_options(config: &WorkerConfig) -> RestOptions {
+    RestOptions {
+        topic_tracking: config.topic_tracking_enable,
+        topic_tracking_reset: config.topic_tracking_allow_reset,
+        verification_algorithms: config.group.verification_algorithms.clone(),
+        ..RestOptions::default()
+    }
 }
 
 /// What the REST API shows of the log, if anything.

@@ -42,8 +42,8 @@ pub enum Wanted {
 
 /// Told about every change of a task's state; must not block.
 pub trait StateListener: Send + Sync {
-    /// The task is in this state now; `trace` when it failed.
-    fn changed(&self, state: State, trace: Option<String>);
+    /// The task works or holds still. Its end needs no saying.
+    fn changed(&self, state: State);
 }
 
 /// How long to wait before trying again: 100 ms doubling to 10 s.

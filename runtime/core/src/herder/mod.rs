@@ -1,11 +1,19 @@
-//! The herder: which connectors exist, what is wanted of them, and what is so.
+//! The herder: which connectors exist, what is wanted of them, and what is so. One for a worker that is alone and for a group.
+//!
+//! - [`machine`]: the decisions, without IO.
+//! - `driver`: the loop that brings it what happens and carries out what it says.
+//! - `handle`: [`WorkerHerder`], which the REST API and the CLI hold; `start` opens it.
 
 mod api;
-mod config_store;
-mod standalone;
-mod state;
+mod driver;
+mod handle;
+pub mod machine;
+mod offsets;
+mod settings;
+mod start;
 mod validate;
 
 pub use api::*;
-pub use standalone::StandaloneHerder;
-pub use state::{Effect, Event, HerderState};
+pub use handle::WorkerHerder;
+pub use settings::HerderSettings;
+pub use start::Cluster;

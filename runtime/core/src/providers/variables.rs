@@ -62,7 +62,8 @@ mod tests {
             let mut at = 0;
             for variable in of(&value) {
                 let start = variable.text.as_ptr() as usize - value.as_ptr() as usize;
-                prop_assert!(start >= at && variable.text.starts_with("${") && variable.text.ends_with('}'));
+                let whole = variable.text.starts_with("${") && variable.text.ends_with('}');
+                prop_assert!(start >= at && whole, "{}", variable.text);
                 at = start + variable.text.len();
             }
         }

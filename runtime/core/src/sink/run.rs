@@ -298,8 +298,8 @@ impl Pump {
         }
         self.paused = wanted == Wanted::Paused;
         match wanted {
-            Wanted::Running => self.listener.changed(State::Running, None),
-            Wanted::Paused => self.listener.changed(State::Paused, None),
+            Wanted::Running => self.listener.changed(State::Running),
+            Wanted::Paused => self.listener.changed(State::Paused),
             Wanted::Stopped => {}
         }
     }

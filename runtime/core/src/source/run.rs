@@ -73,7 +73,7 @@ impl SourceRun {
             producer: self.producer,
             log: Arc::clone(&context.services.log),
             topics: self.topics,
-            offsets_topic: self.offsets.topic().to_owned(),
+            offsets: self.offsets.offsets().clone(),
             exactly_once: context.exactly_once,
             tolerance: self.tolerance.clone(),
             metrics: self.metrics.clone(),
@@ -186,8 +186,8 @@ impl Pump {
 
     fn announce(&mut self) {
         match *self.wanted.borrow_and_update() {
-            Wanted::Running => self.listener.changed(State::Running, None),
-            Wanted::Paused => self.listener.changed(State::Paused, None),
+            Wanted::Running => self.listener.changed(State::Running),
+            Wanted::Paused => self.listener.changed(State::Paused),
             Wanted::Stopped => {}
         }
     }

@@ -9,8 +9,8 @@ use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Slot, Worker, supervise};
-use crate::herder::Event;
+use super::{Ended, Slot, Worker, supervise};
+use crate::herder::machine::Event;
 use crate::task::Wanted;
 
 /// Key of a task's configuration: topics that the connector made for itself. Their records reach it as bytes, past converters and
@@ -21,25 +21,23 @@ pub(super) const INTERNAL_TOPICS: &str = "millrace.internal.topics";
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
 impl Worker {
-    pub(super) fn start_connector(self: &Arc<Self>, name: String, epoch: u64, config: Props) {
+    /// Starts a connector. It reports the configurations of its tasks, and later that it has ended.
+    pub fn start_connector(self: &Arc<Self>, name: String, epoch: u64, config: Props) {
         let (wanted, watching) = watch::channel(Wanted::Running);
-        let mut running = self.running();
-        let before = running.connectors.remove(&name).map(Slot::stop);
-        let before = before.or_else(|| running.ending_connectors.remove(&name));
         let worker = Arc::clone(self);
-        let at = name.clone();
-        let ended = tokio::spawn(async move {
-            if let Some(before) = before {
-                let _ = before.await;
-            }
+        self.running().connectors.insert(name.clone(), Slot { epoch, wanted });
+        tokio::spawn(async move {
             let kill_after = worker.kill_after();
             let work = tokio::spawn(Arc::clone(&worker).run_connector(name.clone(), epoch, config, watching.clone()));
-            if let Err(super::Ended::Panicked) = supervise(work, watching, kill_after).await {
-                let trace = Error::internal("the connector panicked; this is a bug").with("connector", &name).trace();
-                worker.report(Event::ConnectorStarted { name, epoch, outcome: Err(trace) });
-            }
+            let error = match supervise(work, watching, kill_after).await {
+                Ok(ended) => ended.err(),
+                Err(Ended::Panicked) => Some(Error::internal("the connector panicked; this is a bug")),
+                Err(Ended::Killed) => {
+                    Some(Error::new(ErrorKind::Timeout, "the connector did not stop in time and was abandoned"))
+                }
+            };
+            worker.connector_ended(name.clone(), epoch, error.map(|error| error.with("connector", name)).as_ref());
         });
-        running.connectors.insert(at, Slot { wanted, ended });
     }
 
     async fn run_connector(
@@ -47,17 +45,11 @@ impl Worker {
         name: String,
         epoch: u64,
         config: Props,
-        mut watching: watch::Receiver<Wanted>,
-    ) {
+        watching: watch::Receiver<Wanted>,
+    ) -> Result<()> {
         let cancel = CancellationToken::new();
-        let plugin = match self.parts.plugins.connector(config.get("connector.class").map_or("", String::as_str)) {
-            Ok(plugin) => plugin,
-            Err(error) => return self.report(Event::ConnectorStarted { name, epoch, outcome: Err(error.trace()) }),
-        };
-        let resolved = match self.parts.plugins.providers().resolve_connector(&config) {
-            Ok(resolved) => resolved,
-            Err(error) => return self.report(Event::ConnectorStarted { name, epoch, outcome: Err(error.trace()) }),
-        };
+        let plugin = self.parts.plugins.connector(config.get("connector.class").map_or("", String::as_str))?;
+        let resolved = self.parts.plugins.providers().resolve_connector(&config)?;
         let mut connector = plugin.connector();
         let starting = async {
             connector.start(self.services(cancel.clone()), &resolved.props).await?;
@@ -78,14 +70,19 @@ impl Worker {
             }
             Ok(tasks)
         };
-        let outcome: Result<Vec<Props>> = tokio::time::timeout(START_DEADLINE, starting)
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "the connector did not start within 60 s")));
-        let outcome = outcome.map_err(|error| resolved.redact(&error.with("connector", &name).trace()));
-        self.report(Event::ConnectorStarted { name, epoch, outcome });
-        while *watching.borrow_and_update() != Wanted::Stopped && watching.changed().await.is_ok() {}
+        let starting = tokio::time::timeout(START_DEADLINE, starting);
+        let outcome: Result<Vec<Props>> = tokio::select! {
+            outcome = starting => outcome
+                .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "the connector did not start within 60 s"))),
+            () = stopped(watching.clone()) => Err(Error::new(ErrorKind::Cancelled, "the connector was stopped while it started")),
+        };
+        let outcome = outcome.map(|tasks| self.report(Event::ConnectorStarted { name, epoch, tasks }));
+        if outcome.is_ok() {
+            stopped(watching).await;
+        }
         cancel.cancel();
         connector.stop().await;
+        outcome
     }
 
     pub(super) fn services(&self, cancel: CancellationToken) -> Services {
@@ -96,6 +93,10 @@ impl Worker {
             cancel,
         }
     }
+}
+
+async fn stopped(mut watching: watch::Receiver<Wanted>) {
+    while *watching.borrow_and_update() != Wanted::Stopped && watching.changed().await.is_ok() {}
 }
 
 /// A sink's tasks consume what its connector says, and the topics it makes itself.

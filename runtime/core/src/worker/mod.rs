@@ -1,4 +1,4 @@
-//! The worker: runs connectors and tasks as the herder's effects say.
+//! The worker: runs connectors and tasks as the herder says. What it was told to start ends before the same is started again.
 //!
 //! Connector code runs on tasks of its own; nothing here waits for it except with a deadline, so one connector cannot stop
 //! another (invariant 5).
@@ -10,14 +10,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use millrace_api::Error;
 use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::herder::{Effect, Event};
+use crate::herder::machine::{Event, Failure};
 use crate::metrics::Metrics;
+use crate::offsets::OffsetStores;
 use crate::plugins::Plugins;
+use crate::providers::Redactor;
+use crate::storage::topic::{Purpose, TopicOptions};
 use crate::task::{TaskId, Wanted};
 use crate::worker_config::WorkerConfig;
 
@@ -41,6 +45,7 @@ pub struct WorkerParts {
 pub struct Worker {
     parts: WorkerParts,
     metrics: Metrics,
+    offsets: OffsetStores,
     events: mpsc::UnboundedSender<Event>,
     running: Mutex<Running>,
 }
@@ -49,29 +54,20 @@ pub struct Worker {
 struct Running {
     connectors: HashMap<String, Slot>,
     tasks: HashMap<TaskId, Slot>,
-    /// Stopped but perhaps not ended yet; the next start of the same waits for it.
-    ending_connectors: HashMap<String, JoinHandle<()>>,
-    ending_tasks: HashMap<TaskId, JoinHandle<()>>,
 }
 
 /// Something that runs until `wanted` says stop.
 struct Slot {
+    epoch: u64,
     wanted: watch::Sender<Wanted>,
-    ended: JoinHandle<()>,
-}
-
-impl Slot {
-    fn stop(self) -> JoinHandle<()> {
-        self.wanted.send_replace(Wanted::Stopped);
-        self.ended
-    }
 }
 
 impl Worker {
     /// A worker that reports on `events`.
     #[must_use]
     pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
-        Arc::new(Self { parts, metrics: Metrics::default(), events, running: Mutex::default() })
+        let offsets = OffsetStores::new(Arc::clone(&parts.log), offsets_topic(&parts));
+        Arc::new(Self { parts, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }
 
     /// What it is made of.
@@ -86,55 +82,60 @@ impl Worker {
         &self.metrics
     }
 
-    /// Carries out one effect. Returns at once.
-    pub fn apply(self: &Arc<Self>, effect: Effect) {
-        match effect {
-            Effect::Persist { .. } => {}
-            Effect::StartConnector { name, epoch, config } => self.start_connector(name, epoch, config),
-            Effect::StopConnector { name } => {
-                let mut running = self.running();
-                if let Some(slot) = running.connectors.remove(&name) {
-                    let ended = slot.stop();
-                    running.ending_connectors.insert(name, ended);
-                }
-            }
-            Effect::StartTask { id, epoch, connector, config, wanted } => {
-                self.start_task(id, epoch, connector, config, wanted);
-            }
-            Effect::StopTask { id } => {
-                let mut running = self.running();
-                if let Some(slot) = running.tasks.remove(&id) {
-                    let ended = slot.stop();
-                    running.ending_tasks.insert(id, ended);
-                }
-            }
-            Effect::Want { id, wanted } => {
-                if let Some(slot) = self.running().tasks.get(&id) {
-                    slot.wanted.send_replace(wanted);
-                }
-            }
+    /// Where sources stand.
+    #[must_use]
+    pub fn offsets(&self) -> &OffsetStores {
+        &self.offsets
+    }
+
+    /// Has a connector or task end. It reports when it has; at the latest after its deadlines it is aborted.
+    pub fn stop_connector(&self, name: &str, epoch: u64) {
+        if let Some(slot) = self.running().connectors.get(name).filter(|slot| slot.epoch == epoch) {
+            slot.wanted.send_replace(Wanted::Stopped);
         }
     }
 
-    /// Stops everything and waits until it has ended, tasks first.
-    pub async fn shutdown(&self) {
-        let (tasks, connectors) = {
-            let mut running = self.running();
-            let mut tasks: Vec<_> = running.tasks.drain().map(|(_, slot)| slot.stop()).collect();
-            tasks.extend(running.ending_tasks.drain().map(|(_, ended)| ended));
-            let mut connectors: Vec<_> = running.connectors.drain().map(|(_, slot)| slot.stop()).collect();
-            connectors.extend(running.ending_connectors.drain().map(|(_, ended)| ended));
-            (tasks, connectors)
-        };
-        let ended = futures::future::join_all(tasks.into_iter().chain(connectors));
-        if tokio::time::timeout(self.kill_after() * 2, ended).await.is_err() {
-            tracing::warn!("some tasks did not stop in time");
+    /// As [`Worker::stop_connector`].
+    pub fn stop_task(&self, id: &TaskId, epoch: u64) {
+        self.want(id, epoch, Wanted::Stopped);
+    }
+
+    /// Pauses a task or lets it go on.
+    pub fn want(&self, id: &TaskId, epoch: u64, wanted: Wanted) {
+        if let Some(slot) = self.running().tasks.get(id).filter(|slot| slot.epoch == epoch) {
+            slot.wanted.send_replace(wanted);
         }
+    }
+
+    /// Forgets a connector that has ended, and says so.
+    fn connector_ended(&self, name: String, epoch: u64, error: Option<&Error>) {
+        let failure = error.map(failure);
+        if let Some(failure) = &failure {
+            tracing::error!(connector = name, trace = failure.trace, "connector failed");
+        }
+        self.running().connectors.remove(&name);
+        self.report(Event::ConnectorEnded { name, epoch, failure });
+    }
+
+    /// Forgets a task that has ended, and says so.
+    fn task_ended(&self, id: TaskId, epoch: u64, error: Option<&Error>) {
+        let failure = error.map(failure);
+        if let Some(failure) = &failure {
+            tracing::error!(task = %id, trace = failure.trace, "task failed");
+        }
+        self.running().tasks.remove(&id);
+        self.report(Event::TaskEnded { id, epoch, failure });
     }
 
     /// How long something that was told to stop may take before it is aborted: its own drain and stop deadlines, and a little.
     fn kill_after(&self) -> Duration {
         Duration::from_millis(self.parts.config.graceful_timeout_ms) * 3 + Duration::from_secs(1)
+    }
+
+    /// The longest that [`Worker::stop_task`] can take.
+    #[must_use]
+    pub fn stop_deadline(&self) -> Duration {
+        self.kill_after() + Duration::from_secs(1)
     }
 
     fn drain_deadline(&self) -> Duration {
@@ -161,6 +162,11 @@ impl Worker {
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Errors may hold what config providers gave (invariant 6).
+fn failure(error: &Error) -> Failure {
+    Failure { kind: error.kind(), trace: Redactor::process().redact(&error.trace()).into_owned() }
 }
 
 /// Waits for work that is to end by itself, and aborts it when it is told to stop and does not.
@@ -190,4 +196,21 @@ async fn supervise<T>(
 enum Ended {
     Panicked,
     Killed,
+}
+
+/// The worker's offsets topic. Replicas are the log's default where nothing is said.
+fn offsets_topic(parts: &WorkerParts) -> TopicOptions {
+    let fallback = TopicOptions::new(Purpose::Offsets, &parts.config.offset_storage_topic);
+    let said = |setting: &str| parts.props.contains_key(&format!("offset.storage.{setting}"));
+    if !said("topic") {
+        return fallback;
+    }
+    match TopicOptions::of_worker(Purpose::Offsets, &parts.props) {
+        Ok(options) if said("replication.factor") => options,
+        Ok(options) => TopicOptions { replication: None, ..options },
+        Err(error) => {
+            tracing::warn!(%error, "the offsets topic is created with default settings");
+            fallback
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_api::config::{Config as _, Props};
 use millrace_api::connector::{SinkContext, SinkTask, SourceContext, SourceTask, Task};
-use millrace_api::log::{ConsumerOptions, Producer, ProducerOptions, Subscription, TopicSpec};
+use millrace_api::log::{ConsumerOptions, Producer, ProducerOptions, Subscription};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +13,9 @@ use super::{Ended, Slot, Worker, supervise};
 use crate::config::{ConnectorConfig, SinkConnectorConfig};
 use crate::convert::{Converters, strip_prefix};
 use crate::errors::{DeadLetterQueue, OperationLog, Tolerance};
-use crate::herder::{Event, State};
-use crate::offsets::{OffsetStore, OffsetWriter};
-use crate::providers::Redactor;
+use crate::herder::State;
+use crate::herder::machine::Event;
+use crate::offsets::OffsetWriter;
 use crate::sink::{SinkRun, consumer_group, consumer_overrides};
 use crate::source::{SourceRun, TopicCreation};
 use crate::task::{Backoff, StateListener, TaskId, Wanted};
@@ -36,45 +36,30 @@ struct Listener {
 }
 
 impl StateListener for Listener {
-    fn changed(&self, state: State, trace: Option<String>) {
-        self.worker.report(Event::TaskChanged { id: self.id.clone(), epoch: self.epoch, state, trace });
+    fn changed(&self, state: State) {
+        self.worker.report(Event::TaskChanged { id: self.id.clone(), epoch: self.epoch, state });
     }
 }
 
 impl Worker {
-    pub(super) fn start_task(
-        self: &Arc<Self>,
-        id: TaskId,
-        epoch: u64,
-        connector: Props,
-        config: Props,
-        wanted: Wanted,
-    ) {
+    /// Starts a task. It reports what it does, and that it has ended.
+    pub fn start_task(self: &Arc<Self>, id: TaskId, epoch: u64, connector: Props, config: Props, wanted: Wanted) {
         let (sender, watching) = watch::channel(wanted);
-        let mut running = self.running();
-        let before = running.tasks.remove(&id).map(Slot::stop);
-        let before = before.or_else(|| running.ending_tasks.remove(&id));
-        let listener = Listener { worker: Arc::clone(self), id: id.clone(), epoch };
         let start = Start { id: id.clone(), epoch, connector, config, wanted: watching.clone() };
         let worker = Arc::clone(self);
-        let ended = tokio::spawn(async move {
-            if let Some(before) = before {
-                let _ = before.await;
-            }
+        self.running().tasks.insert(id.clone(), Slot { epoch, wanted: sender });
+        tokio::spawn(async move {
             let kill_after = worker.kill_after();
             let work = tokio::spawn(Arc::clone(&worker).run_task(start));
             let error = match supervise(work, watching, kill_after).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => error,
-                Err(Ended::Panicked) => Error::internal("the task panicked; this is a bug"),
-                Err(Ended::Killed) => Error::new(ErrorKind::Timeout, "the task did not stop in time and was abandoned"),
+                Ok(ended) => ended.err(),
+                Err(Ended::Panicked) => Some(Error::internal("the task panicked; this is a bug")),
+                Err(Ended::Killed) => {
+                    Some(Error::new(ErrorKind::Timeout, "the task did not stop in time and was abandoned"))
+                }
             };
-            let error = error.with("task", &listener.id);
-            let trace = Redactor::process().redact(&error.trace()).into_owned();
-            tracing::error!(task = %listener.id, trace, "task failed");
-            listener.changed(State::Failed, Some(trace));
+            worker.task_ended(id.clone(), epoch, error.map(|error| error.with("task", id)).as_ref());
         });
-        running.tasks.insert(id, Slot { wanted: sender, ended });
     }
 
     /// Puts a task together and runs it. Retriable errors while it is put together (a log that is out of reach) are tried again.
@@ -146,18 +131,18 @@ impl Worker {
         let config = ConnectorConfig::parse(&start.connector)?;
         let log = &self.parts.log;
         let exactly_once = self.exactly_once();
-        let topic = start.connector.get("offsets.storage.topic").unwrap_or(&self.parts.config.offset_storage_topic);
-        log.create_topic(&offsets_topic(topic)).await?;
+        let own = start.connector.get("offsets.storage.topic").map(String::as_str);
+        let offsets = self.offsets.of_connector(&start.id.connector, own).await?;
         // Opening the transactional producer fences older instances, so what they left open is settled before anything is read.
         let producer: Arc<dyn Producer> = Arc::from(
             log.producer(ProducerOptions {
                 client_id: format!("connector-producer-{}", start.id),
-                transactional_id: exactly_once.then(|| format!("{}-{}", self.parts.config.group_id, start.id)),
+                transactional_id: exactly_once
+                    .then(|| transactional_id(&self.parts.config.group_id, &start.id.connector, start.id.task)),
                 overrides: strip_prefix(&start.connector, "producer.override"),
             })
             .await?,
         );
-        let offsets = OffsetStore::new(topic, Arc::clone(log)).snapshot(&start.id.connector).await?;
         Ok(Box::new(SourceRun {
             id: start.id.clone(),
             task,
@@ -165,13 +150,13 @@ impl Worker {
             context: SourceContext {
                 connector: Arc::clone(&start.id.connector),
                 task: start.id.task,
-                offsets,
+                offsets: offsets.reader().await?,
                 exactly_once,
                 services: self.services(CancellationToken::new()),
             },
             converters: Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?,
             chain: self.parts.plugins.components.chain(&start.connector)?,
-            offsets: OffsetWriter::new(topic, Arc::clone(&start.id.connector), Arc::clone(&producer)),
+            offsets: OffsetWriter::new(offsets, Arc::clone(&producer)),
             producer,
             topics: TopicCreation::new(&start.connector)?,
             tolerance: Tolerance::new(&config, start.id.clone()),
@@ -208,9 +193,26 @@ fn names(list: Option<&String>) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Kafka Connect's offsets topic: compacted, 25 partitions.
-fn offsets_topic(name: &str) -> TopicSpec {
-    let mut spec = TopicSpec { partitions: Some(25), ..TopicSpec::new(name) };
-    spec.config.insert("cleanup.policy".to_owned(), "compact".to_owned());
-    spec
+impl Worker {
+    /// Fences the producers of a source connector's first `tasks` tasks, wherever they run (KIP-618).
+    ///
+    /// # Errors
+    /// When the log refuses or is out of reach.
+    pub async fn fence(&self, connector: &str, tasks: usize) -> Result<()> {
+        for task in 0..tasks {
+            let id = transactional_id(&self.parts.config.group_id, connector, task);
+            let options = ProducerOptions {
+                client_id: format!("connector-fencer-{connector}-{task}"),
+                transactional_id: Some(id),
+                overrides: Props::new(),
+            };
+            // Opening it is what fences the one before.
+            drop(self.parts.log.producer(options).await?);
+        }
+        Ok(())
+    }
+}
+
+fn transactional_id(group: &str, connector: &str, task: impl std::fmt::Display) -> String {
+    format!("{group}-{connector}-{task}")
 }

@@ -20,7 +20,7 @@ use millrace_api::log::{
 };
 use millrace_api::transform::NoComponents;
 use millrace_api::{Error, RecordBatch, Result, Value};
-use millrace_core::herder::{Herder as _, StandaloneHerder, State};
+use millrace_core::herder::{Herder as _, State, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::worker::WorkerParts;
 use millrace_core::worker_config::WorkerConfig;
@@ -195,7 +195,7 @@ impl ConnectorPlugin for TestPlugin {
 pub struct Bench {
     pub seen: Arc<Seen>,
     pub log: Arc<LocalLog>,
-    pub herder: Arc<StandaloneHerder>,
+    pub herder: Arc<WorkerHerder>,
 }
 
 impl Bench {
@@ -219,7 +219,16 @@ impl Bench {
         wrap: impl FnOnce(Arc<dyn Log>) -> Arc<dyn Log>,
     ) -> Self {
         let seen = Arc::new(Seen::default());
-        let log = Arc::new(LocalLog::open(dir, LocalOptions::default()).expect("the embedded log"));
+        // What the worker before has read may be let go a moment after it was dropped.
+        let mut opened = LocalLog::open(dir, LocalOptions::default());
+        for _ in 0..100 {
+            if opened.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            opened = LocalLog::open(dir, LocalOptions::default());
+        }
+        let log = Arc::new(opened.expect("the embedded log"));
         let mut worker = props(&[
             ("offset.flush.interval.ms", "50"),
             ("task.shutdown.graceful.timeout.ms", "1000"),
@@ -240,7 +249,7 @@ impl Bench {
             stores: Arc::new(LocalStateStores::open(dir, &LocalOptions::default()).expect("state tables")),
             kafka: false,
         };
-        let herder = StandaloneHerder::start(parts, "127.0.0.1:1".to_owned(), true).await.expect("a herder");
+        let herder = WorkerHerder::start(parts, "127.0.0.1:1".to_owned(), true).await.expect("a herder");
         herder.set_ready();
         Self { seen, log, herder }
     }
