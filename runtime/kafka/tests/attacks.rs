@@ -39,16 +39,14 @@ impl Drop for Victim {
     }
 }
 
-/// A log whose brokers must not be dialled either.
-fn log(victim: &Victim) -> KafkaLog {
+/// A log whose brokers are nobody.
+fn log() -> KafkaLog {
     let login = format!(
         "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"w\" password=\"{CANARY}\";"
     );
     let worker =
         props(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", &login)]);
     let clients = ClientProps { producer: worker.clone(), consumer: worker, admin: Props::new() };
-    // Its admin client connects at once, to nobody.
-    drop(victim);
     KafkaLog::new("127.0.0.1:1", clients).unwrap()
 }
 
@@ -81,7 +79,7 @@ fn options_of_consumer() -> ConsumerOptions {
 #[tokio::test]
 async fn login_modules_are_never_loaded() {
     let victim = Victim::new();
-    let log = log(&victim);
+    let log = log();
     let url = format!("ldap://127.0.0.1:{}/{CANARY}", victim.port());
     let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password=\"p\";";
     for module in [
@@ -157,8 +155,7 @@ fn library(dir: &Path) -> (PathBuf, PathBuf) {
 /// Attack 3 (CVE-2026-56447): librdkafka's settings that load and run.
 #[tokio::test]
 async fn librdkafkas_settings_load_and_run_nothing() {
-    let victim = Victim::new();
-    let log = log(&victim);
+    let log = log();
     let dir = std::env::temp_dir().join(format!("millrace-attack-{}-{CANARY}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&dir).unwrap();
     let (library, mark) = library(&dir);
@@ -195,8 +192,7 @@ async fn librdkafkas_settings_load_and_run_nothing() {
 /// Attack 4: settings that name files.
 #[tokio::test]
 async fn connectors_name_no_files() {
-    let victim = Victim::new();
-    let log = log(&victim);
+    let log = log();
     let secret = std::env::temp_dir().join(format!("millrace-{}.pem", uuid::Uuid::new_v4()));
     std::fs::write(&secret, CANARY).unwrap();
     let path = secret.to_str().unwrap();
@@ -223,7 +219,7 @@ async fn connectors_name_no_files() {
 #[tokio::test]
 async fn tokens_are_not_fetched_from_anywhere() {
     let victim = Victim::new();
-    let log = log(&victim);
+    let log = log();
     let local = format!("http://127.0.0.1:{}/{CANARY}", victim.port());
     for key in ["sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.jwks.endpoint.url"] {
         for url in [&local, "file:///etc/canary-7Hq", "http://169.254.169.254/canary-7Hq", "gopher://canary-7Hq"] {
@@ -239,11 +235,10 @@ async fn tokens_are_not_fetched_from_anywhere() {
     refused(&log, &[("sasl.oauthbearer.allowed.urls", &local)]).await;
 }
 
-/// Nothing of the above when connectors may override everything is a matter of policy: the rest works.
+/// The log is no stricter than that: the rest is a matter of policy.
 #[tokio::test]
 async fn what_is_right_is_accepted() {
-    let victim = Victim::new();
-    let log = log(&victim);
+    let log = log();
     let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password=\"p\";";
     for pair in [("linger.ms", "5"), ("max.poll.records", "10"), ("sasl.jaas.config", login), ("client.id", "c")] {
         log.check_overrides(&props(&[pair])).unwrap();
