@@ -25,7 +25,7 @@ def ctl(*words, **variables):
 
 
 class Engine:
-    """A running worker: `host` is its host and port, `topics` its internal topics."""
+    """A running worker: `host` is its host and port, `topics` its internal topics, None without any."""
 
     def get(self, path):
         with urllib.request.urlopen(f"http://{self.host}{path}", timeout=5) as answer:
@@ -68,6 +68,7 @@ class Millrace(Engine):
                       "status.storage.topic": self.topics["status"]}
         properties |= dict(line.split("=", 1) for line in extra)
         if COMMAND == "standalone":
+            self.topics = None
             properties["data.dir"] = str(self.folder / f"data-{self.starts}")
             properties["offset.storage.file.filename"] = str(self.folder / f"offsets-{self.starts}")
         file = self.folder / f"worker-{self.starts}.properties"

@@ -7,6 +7,7 @@
     @wait connector.state=RUNNING tasks.#=1    (ask again until all of this holds; `:status` is the HTTP status, `#` the length)
     @mask message: the parser's own words      (not compared, with the reason; `*` is the whole body and its type)
     @keep errors                               (only this view of the body is compared, see VIEWS in answers.py)
+    @once                                      (a 409 is the answer, not asked again as others are)
     GET /connectors/$run-a/status
     Header: value                              (a body is JSON unless a Content-Type says otherwise; an empty one sends none)
 
@@ -18,7 +19,7 @@ Besides HTTP methods a step may be `APPEND file` (the body's lines, to a file), 
 """
 import dataclasses, pathlib, re
 
-ORDERS = ("wait", "mask", "keep")
+ORDERS = ("wait", "mask", "keep", "once")
 
 
 @dataclasses.dataclass
@@ -31,10 +32,7 @@ class Step:
     wait: list = dataclasses.field(default_factory=list)
     masks: dict = dataclasses.field(default_factory=dict)
     keep: str | None = None
-
-    @property
-    def checked(self):
-        return self.method != "APPEND"
+    once: bool = False
 
 
 @dataclasses.dataclass
@@ -85,6 +83,8 @@ def order(step, line):
         step.masks[path.strip()] = reason.strip()
     elif word == "keep":
         step.keep = rest.strip()
+    elif word == "once":
+        step.once = True
     else:
         raise SystemExit(f"{step.id}: @{word} is none of {', '.join(ORDERS)}")
 

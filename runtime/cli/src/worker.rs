@@ -7,7 +7,6 @@ use std::sync::Arc;
 use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
-use millrace_core::convert::strip_prefix;
 use millrace_core::herder::{Herder as _, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::providers::{Environment, Providers};
@@ -100,25 +99,33 @@ pub(crate) async fn start(configured: Configured) -> Result<Running> {
     }
     let components = components(data)?;
     let plugins = Plugins::new(crate::plugins::connectors(), millrace_converters::plugins(), components);
-    let plugins = Arc::new(plugins.with_worker(&props, &environment)?);
+    let checking = Arc::clone(&log);
+    let plugins = plugins.with_worker(&props, &environment)?;
+    let plugins = Arc::new(plugins.with_client_check(move |client| checking.check_overrides(client)));
     let worker_id = config.rest.advertised(listener, &canonical_host_name())?.worker_id();
     let stores: Arc<dyn StateStores> = Arc::new(LocalStateStores::open(data, &LocalOptions::default())?);
     let topics = topics(&config, &log);
+    let rest_options = rest_options(&config);
     let data = data.to_owned();
     let listeners = listeners(&config, listener);
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
     let herder = WorkerHerder::start(parts, worker_id, !kafka).await?;
     let instance = uuid::Uuid::new_v4().to_string();
-    let options = RestOptions {
-        listeners,
-        instance: instance.clone(),
-        topics,
-        loggers: crate::loggers::global(),
-        ..RestOptions::default()
-    };
+    let loggers = crate::loggers::global();
+    let options = RestOptions { listeners, instance: instance.clone(), topics, loggers, ..rest_options };
     let rest = serve(Arc::clone(&herder) as Arc<_>, options).await?;
     let file = if kafka { None } else { Some(WorkerFile::write(&data, rest.local_addr, instance)?) };
     Ok(Running { herder, log, rest, file })
+}
+
+/// What the worker's keys say about the REST API.
+fn rest_options(config: &WorkerConfig) -> RestOptions {
+    RestOptions {
+        topic_tracking: config.topic_tracking_enable,
+        topic_tracking_reset: config.topic_tracking_allow_reset,
+        verification_algorithms: config.group.verification_algorithms.clone(),
+        ..RestOptions::default()
+    }
 }
 
 /// What the REST API shows of the log, if anything.
@@ -163,12 +170,7 @@ fn open_log(config: &WorkerConfig, props: &Props) -> Result<Arc<dyn Log>> {
     let Some(bootstrap) = &config.bootstrap_servers else {
         return Ok(Arc::new(LocalLog::open(&config.data_dir, LocalOptions::default())?));
     };
-    let clients = ClientProps {
-        producer: strip_prefix(props, "producer"),
-        consumer: strip_prefix(props, "consumer"),
-        admin: strip_prefix(props, "admin"),
-    };
-    Ok(Arc::new(KafkaLog::new(&bootstrap.join(","), clients)?))
+    Ok(Arc::new(KafkaLog::new(&bootstrap.join(","), ClientProps::of_connectors(props))?))
 }
 
 fn components(data: &Path) -> Result<Arc<WasmComponents>> {

@@ -41,7 +41,10 @@ fn stored(dir: &Path) -> Vec<u8> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
             if entry.path().is_dir() {
-                folders.push(entry.path());
+                // Compiled components are large, and have nothing of a configuration.
+                if entry.file_name() != "components" {
+                    folders.push(entry.path());
+                }
             } else {
                 bytes.extend(std::fs::read(entry.path()).unwrap_or_default());
             }
@@ -102,6 +105,7 @@ fn a_secret_reaches_the_connector_and_nothing_else() {
     shown.push(answer);
     drop(worker);
     shown.push(log(dir.path()));
+    let stored = stored(dir.path());
     for secret in [SECRET, "s3cr3t-k9Zq", "tok-en-8812", "not-for-connectors"] {
         for text in &shown {
             assert!(
@@ -110,7 +114,7 @@ fn a_secret_reaches_the_connector_and_nothing_else() {
                 text.lines().find(|line| line.contains(secret)).unwrap_or_default()
             );
         }
-        assert!(!contains(&stored(dir.path()), secret), "{secret} is in the embedded log");
+        assert!(!contains(&stored, secret), "{secret} is in the embedded log");
     }
     assert!(log(dir.path()).contains("configuration"), "the log is not empty");
 }

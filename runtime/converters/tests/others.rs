@@ -109,7 +109,7 @@ fn wrong_settings_are_refused() {
     assert_eq!(
         error("Json", &[("decimal.format", "HEX")]).as_deref(),
         Some(
-            "Invalid value HEX for configuration decimal.format: String must be one of (case insensitive): BASE64, NUMERIC"
+            "Invalid value HEX for configuration decimal.format: String must be one of (case insensitive): NUMERIC, BASE64"
         )
     );
     assert!(error("String", &[("converter.encoding", "EBCDIC")]).unwrap().contains("converter.encoding"));

@@ -8,6 +8,7 @@ pub mod herder;
 pub mod loggers;
 pub mod metrics;
 pub mod offsets;
+pub mod override_policy;
 pub mod peers;
 pub mod plugins;
 pub mod providers;

@@ -1,118 +1,286 @@
-//! Source offsets, kept in a compacted topic in Kafka Connect's format: key `["connector",{partition}]`, value the offset.
+//! Where sources stand: one reader of the offsets topic for the whole worker, what tasks look up in it, and what they write.
 //!
-//! Lookups compare the parsed partition; the bytes of a key that was read are kept and written again, so that a Java worker that
-//! finds its own bytes keeps finding them.
+//! A connector may keep its offsets in a topic of its own (`offsets.storage.topic`, KIP-618). The worker's topic is read where that
+//! one has nothing, and is kept up to date as far as possible, so that the setting can be taken back.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use async_trait::async_trait;
-use millrace_api::batch::raw::{RawBatch, RawRecord, RawRecords};
+use millrace_api::batch::raw::{RawBatch, RawRecord};
 use millrace_api::connector::{Json, OffsetReader, SourcePosition};
-use millrace_api::log::{ConsumerOptions, Event, Log, Producer, Subscription, TopicPartition};
+use millrace_api::log::{Log, Producer};
 use millrace_api::{Error, Result};
-use serde_json::Value;
+use tokio::task::JoinHandle;
 
-/// Offsets of all source partitions, by connector and canonical partition.
-#[derive(Default)]
-struct Known {
-    offsets: HashMap<(String, String), Json>,
+use crate::storage::Entry;
+use crate::storage::offsets::OffsetView;
+use crate::storage::topic::{CompactedTopic, Deliveries, Delivery, InternalTopic as _, TopicOptions};
+
+/// The offsets topics that a worker reads, each once.
+pub struct OffsetStores {
+    log: Arc<dyn Log>,
+    options: TopicOptions,
+    stores: Mutex<HashMap<String, Opened>>,
 }
 
-/// Reads offsets from the topic.
-pub struct OffsetStore {
-    topic: String,
-    log: Arc<dyn Log>,
+/// A topic that is read as long as somebody wants it; the worker's is kept once it was. It is opened by one at a time.
+type Opened = Arc<tokio::sync::Mutex<Held>>;
+
+enum Held {
+    Wanted(Weak<OffsetStore>),
+    Kept(Arc<OffsetStore>),
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::Wanted(Weak::new())
+    }
+}
+
+impl Held {
+    fn get(&self) -> Option<Arc<OffsetStore>> {
+        match self {
+            Self::Wanted(store) => store.upgrade(),
+            Self::Kept(store) => Some(Arc::clone(store)),
+        }
+    }
+}
+
+impl OffsetStores {
+    /// Nothing is read yet. `options` are those of the worker's topic; others are created like it.
+    #[must_use]
+    pub fn new(log: Arc<dyn Log>, options: TopicOptions) -> Self {
+        Self { log, options, stores: Mutex::default() }
+    }
+
+    /// A connector's offsets, in the worker's topic or in its own. The topic is read while the answer is held. Waits as long as
+    /// the log is out of reach.
+    ///
+    /// # Errors
+    /// As [`CompactedTopic::open`].
+    pub async fn of_connector(&self, connector: &str, own_topic: Option<&str>) -> Result<ConnectorOffsets> {
+        let worker = self.store(&self.options.name).await?;
+        let connector = Arc::from(connector);
+        match own_topic.filter(|own| *own != self.options.name) {
+            None => Ok(ConnectorOffsets { connector, primary: worker, secondary: None }),
+            Some(own) => Ok(ConnectorOffsets { connector, primary: self.store(own).await?, secondary: Some(worker) }),
+        }
+    }
+
+    async fn store(&self, topic: &str) -> Result<Arc<OffsetStore>> {
+        let opened = {
+            let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(stores.entry(topic.to_owned()).or_default())
+        };
+        let mut opened = opened.lock().await;
+        if let Some(store) = opened.get().filter(|store| !store.folding.is_finished()) {
+            return Ok(store);
+        }
+        let keep = topic == self.options.name;
+        let options = TopicOptions { name: topic.to_owned(), ..self.options.clone() };
+        let (topic, deliveries) = CompactedTopic::open(Arc::clone(&self.log), options).await?;
+        let view = Arc::default();
+        let folding = tokio::spawn(fold(Arc::clone(&view), deliveries));
+        let store = Arc::new(OffsetStore { topic, view, folding });
+        *opened = if keep { Held::Kept(Arc::clone(&store)) } else { Held::Wanted(Arc::downgrade(&store)) };
+        Ok(store)
+    }
+
+    /// Stops reading. What is held of it knows nothing new from then on.
+    pub async fn close(&self) {
+        let stores = std::mem::take(&mut *self.stores.lock().unwrap_or_else(PoisonError::into_inner));
+        for opened in stores.into_values() {
+            if let Some(store) = opened.lock().await.get() {
+                store.topic.close().await;
+            }
+        }
+    }
+}
+
+/// One topic, folded as it is read.
+struct OffsetStore {
+    topic: CompactedTopic,
+    view: Arc<RwLock<OffsetView>>,
+    folding: JoinHandle<()>,
+}
+
+async fn fold(view: Arc<RwLock<OffsetView>>, mut deliveries: Deliveries) {
+    while let Some(delivery) = deliveries.next().await {
+        let Delivery::Records(records) = delivery else { continue };
+        let mut view = view.write().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            view.apply(&record.key, record.value.as_deref());
+        }
+    }
 }
 
 impl OffsetStore {
-    /// The offsets kept in `topic` of `log`.
-    pub fn new(topic: impl Into<String>, log: Arc<dyn Log>) -> Self {
-        Self { topic: topic.into(), log }
+    fn view(&self) -> RwLockReadGuard<'_, OffsetView> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OffsetStore {
+    fn drop(&mut self) {
+        self.folding.abort();
+    }
+}
+
+/// A connector's offsets. Clones share what is read.
+#[derive(Clone)]
+pub struct ConnectorOffsets {
+    connector: Arc<str>,
+    primary: Arc<OffsetStore>,
+    /// The worker's, when the connector has its own.
+    secondary: Option<Arc<OffsetStore>>,
+}
+
+impl ConnectorOffsets {
+    /// The topic that offsets are written to.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.primary.topic.name()
     }
 
-    /// Everything committed by now: reads the topic to its end, committed records only.
+    /// Returns once everything that has been written by now is known here, also what is behind transactions that are still open.
     ///
     /// # Errors
-    /// When the log is out of reach.
-    pub async fn snapshot(&self, connector: &str) -> Result<Arc<dyn OffsetReader>> {
-        let mut known = Known::default();
-        let ends = self.log.offsets(&self.topic, true).await?;
-        let mut left: Vec<(TopicPartition, i64)> = Vec::new();
-        for (partition, (begin, end)) in (0i32..).zip(ends) {
-            if begin < end {
-                left.push((TopicPartition::new(self.topic.as_str(), partition), begin));
-            }
+    /// When the topic cannot be read any more.
+    pub async fn refresh(&self) -> Result<()> {
+        self.primary.topic.read_to_end().await?;
+        match &self.secondary {
+            Some(secondary) => secondary.topic.read_to_end().await,
+            None => Ok(()),
         }
-        if !left.is_empty() {
-            self.read(left, &mut known).await?;
-        }
-        Ok(Arc::new(Snapshot { connector: connector.to_owned(), known: Mutex::new(known) }))
     }
 
-    async fn read(&self, partitions: Vec<(TopicPartition, i64)>, known: &mut Known) -> Result<()> {
-        let mut left: Vec<TopicPartition> = partitions.iter().map(|(partition, _)| partition.clone()).collect();
-        let mut options = ConsumerOptions::new("connect-offsets-reader", "", Subscription::Assign(partitions));
-        options.end_events = true;
-        let mut consumer = self.log.consumer(options).await?;
-        while !left.is_empty() {
-            match consumer.next().await? {
-                Event::Records(records) => known.read(&*records),
-                Event::EndOfPartition { partition, .. } => left.retain(|one| *one != partition),
-                Event::Assigned(_) | Event::Revoked { .. } => {}
+    /// All offsets, by partition, as known here; see [`ConnectorOffsets::refresh`].
+    ///
+    /// # Errors
+    /// When somebody wrote something else into the topic.
+    pub fn all(&self) -> Result<Vec<(Json, Json)>> {
+        let mut all = self.primary.view().offsets_of(&self.connector)?;
+        if let Some(secondary) = &self.secondary {
+            let others = secondary.view().offsets_of(&self.connector)?;
+            let known = self.primary.view();
+            for (partition, offset) in others {
+                if known.offset(&self.connector, &partition)?.is_none() {
+                    all.push((partition, offset));
+                }
             }
         }
-        consumer.close().await;
+        Ok(all)
+    }
+
+    fn offset(&self, partition: &Json) -> Result<Option<Json>> {
+        let own = self.primary.view().offset(&self.connector, partition)?;
+        match &self.secondary {
+            Some(secondary) if own.is_none() => secondary.view().offset(&self.connector, partition),
+            _ => Ok(own),
+        }
+    }
+
+    /// Sets (`Some`) and resets (`None`) offsets, for a connector that does not run. Resets reach the worker's topic first: what
+    /// it has would come back otherwise (KAFKA-15018).
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub async fn alter(&self, offsets: &[(Json, Option<Json>)]) -> Result<()> {
+        let entries = |store: &OffsetStore, which: fn(&Option<Json>) -> bool| -> Vec<Entry> {
+            let view = store.view();
+            let wanted = offsets.iter().filter(|(_, offset)| which(offset));
+            wanted.map(|(partition, offset)| view.record(&self.connector, partition, offset.as_ref())).collect()
+        };
+        if let Some(secondary) = &self.secondary {
+            secondary.topic.write(entries(secondary, Option::is_none)).await?;
+        }
+        self.primary.topic.write(entries(&self.primary, |_| true)).await?;
+        if let Some(secondary) = &self.secondary {
+            best_effort(secondary, entries(secondary, Option::is_some)).await;
+        }
         Ok(())
     }
-}
 
-impl Known {
-    fn read(&mut self, records: &dyn RawRecords) {
-        for index in 0..records.len() {
-            let Some(record) = records.get(index) else { break };
-            let Some(Value::Array(key)) = record.key.and_then(|key| serde_json::from_slice(key).ok()) else { continue };
-            let [Value::String(connector), Value::Object(partition)] = key.as_slice() else { continue };
-            let at = (connector.clone(), canonical(partition));
-            match record.value.and_then(|value| serde_json::from_slice(value).ok()) {
-                Some(Value::Object(offset)) => self.offsets.insert(at, offset),
-                _ => self.offsets.remove(&at),
-            };
+    /// Resets everything, for a connector that does not run.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn reset(&self) -> Result<()> {
+        for store in self.secondary.iter().chain([&self.primary]) {
+            let entries = store.view().reset_records(&self.connector);
+            store.topic.write(entries).await?;
         }
+        Ok(())
+    }
+
+    /// What a task looks offsets up in. Everything that was written before is known to it.
+    ///
+    /// # Errors
+    /// As [`ConnectorOffsets::refresh`].
+    pub async fn reader(&self) -> Result<Arc<dyn OffsetReader>> {
+        self.refresh().await?;
+        Ok(Arc::new(self.clone()))
+    }
+
+    /// Positions as records of the offsets topic.
+    ///
+    /// # Errors
+    /// When there are more than a batch can hold.
+    pub fn records(&self, positions: &[SourcePosition]) -> Result<RawBatch> {
+        let mut batch = RawBatch::new();
+        for Entry { key, value } in self.entries(&self.primary, positions) {
+            batch.push(&RawRecord::new(self.topic(), Some(&key), value.as_deref()))?;
+        }
+        Ok(batch)
+    }
+
+    /// Lets the worker's topic know of positions that are durable in the connector's own. Returns at once; failures are logged.
+    pub fn mirror(&self, positions: &[SourcePosition]) {
+        let Some(secondary) = self.secondary.clone().filter(|_| !positions.is_empty()) else { return };
+        let entries = self.entries(&secondary, positions);
+        tokio::spawn(async move { best_effort(&secondary, entries).await });
+    }
+
+    fn entries(&self, store: &OffsetStore, positions: &[SourcePosition]) -> Vec<Entry> {
+        let view = store.view();
+        let entry =
+            |position: &SourcePosition| view.record(&self.connector, &position.partition, Some(&position.offset));
+        positions.iter().map(entry).collect()
     }
 }
 
-struct Snapshot {
-    connector: String,
-    known: Mutex<Known>,
+async fn best_effort(store: &OffsetStore, entries: Vec<Entry>) {
+    if let Err(error) = store.topic.write(entries).await {
+        tracing::warn!(%error, "offsets could not be written to the worker's topic; the connector's own has them");
+    }
 }
 
 #[async_trait]
-impl OffsetReader for Snapshot {
+impl OffsetReader for ConnectorOffsets {
     async fn offset(&self, partition: &Json) -> Result<Option<Json>> {
-        let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(known.offsets.get(&(self.connector.clone(), canonical(partition))).cloned())
+        ConnectorOffsets::offset(self, partition).map_err(|error: Error| error.with("topic", self.topic()))
     }
 }
 
 /// Collects positions and writes them to the topic.
 pub struct OffsetWriter {
-    topic: String,
-    connector: Arc<str>,
+    offsets: ConnectorOffsets,
     producer: Arc<dyn Producer>,
     staged: Vec<SourcePosition>,
 }
 
 impl OffsetWriter {
     /// Writes offsets of a connector with a producer of its own.
-    pub fn new(topic: impl Into<String>, connector: Arc<str>, producer: Arc<dyn Producer>) -> Self {
-        Self { topic: topic.into(), connector, producer, staged: Vec::new() }
+    #[must_use]
+    pub fn new(offsets: ConnectorOffsets, producer: Arc<dyn Producer>) -> Self {
+        Self { offsets, producer, staged: Vec::new() }
     }
 
-    /// The offsets topic.
+    /// Whose offsets it writes.
     #[must_use]
-    pub fn topic(&self) -> &str {
-        &self.topic
+    pub fn offsets(&self) -> &ConnectorOffsets {
+        &self.offsets
     }
 
     /// Positions whose records are durable; later ones of a partition replace earlier ones.
@@ -130,36 +298,12 @@ impl OffsetWriter {
     /// # Errors
     /// When they could not be written; they stay staged.
     pub async fn flush(&mut self) -> Result<()> {
-        let records = position_records(&self.topic, &self.connector, &self.staged)?;
+        let records = self.offsets.records(&self.staged)?;
         for result in self.producer.send(&records).await? {
             result?;
         }
+        self.offsets.mirror(&self.staged);
         self.staged.clear();
         Ok(())
     }
-}
-
-/// Positions as records of the offsets topic.
-///
-/// # Errors
-/// When there are more than a batch can hold.
-pub fn position_records(topic: &str, connector: &str, positions: &[SourcePosition]) -> Result<RawBatch> {
-    let mut batch = RawBatch::new();
-    for position in positions {
-        let key = serde_json::to_vec(&(connector, &position.partition)).map_err(unwritable)?;
-        let value = serde_json::to_vec(&position.offset).map_err(unwritable)?;
-        batch.push(&RawRecord::new(topic, Some(&key), Some(&value)))?;
-    }
-    Ok(batch)
-}
-
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::internal("a source position is no JSON").because(error)
-}
-
-/// One text per partition, whatever the order of its keys.
-fn canonical(partition: &Json) -> String {
-    let mut entries: Vec<(&String, &Value)> = partition.iter().collect();
-    entries.sort_by_key(|(key, _)| *key);
-    entries.iter().map(|(key, value)| format!("{key:?}:{value}")).collect::<Vec<_>>().join(",")
 }

@@ -9,7 +9,9 @@ use millrace_api::converter::ConverterPlugin;
 use millrace_api::transform::{ComponentKind, Components};
 use millrace_api::{Error, ErrorKind, Result};
 
+use crate::convert::strip_prefix;
 use crate::herder::PluginInfo;
+use crate::override_policy::{ClientType, OverridePolicy};
 use crate::providers::{Environment, Providers};
 
 const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
@@ -25,7 +27,14 @@ pub struct Plugins {
     providers: Providers,
     /// The worker's converters, which apply where a connector names none.
     worker: Props,
+    /// Which settings of Kafka clients connectors may override.
+    overrides: OverridePolicy,
+    /// Checks those settings.
+    check_client: Option<Box<CheckClient>>,
 }
+
+/// Checks settings of a connector's Kafka client by their bare names.
+type CheckClient = dyn Fn(&Props) -> Result<()> + Send + Sync;
 
 impl Plugins {
     /// The plugins of a worker.
@@ -36,17 +45,51 @@ impl Plugins {
         components: Arc<dyn Components>,
     ) -> Self {
         let converters = converters.into_iter().map(Arc::from).collect();
-        Self { connectors, converters, components, providers: Providers::default(), worker: Props::new() }
+        Self {
+            connectors,
+            converters,
+            components,
+            providers: Providers::default(),
+            worker: Props::new(),
+            overrides: OverridePolicy::default(),
+            check_client: None,
+        }
     }
 
-    /// With the config providers and the converters of a worker's configuration.
+    /// With the config providers, the converters and the override policy of a worker's configuration.
     ///
     /// # Errors
-    /// As [`Providers::from_worker`].
+    /// As [`Providers::from_worker`] and [`OverridePolicy::from_props`].
     pub fn with_worker(mut self, props: &Props, environment: &Environment) -> Result<Self> {
         self.providers = Providers::from_worker(props, environment)?;
         self.worker.clone_from(props);
+        self.overrides = OverridePolicy::from_props(props)?;
         Ok(self)
+    }
+
+    /// With a check of the values that connectors give their Kafka clients, [`millrace_api::log::Log::check_overrides`].
+    #[must_use]
+    pub fn with_client_check(mut self, check: impl Fn(&Props) -> Result<()> + Send + Sync + 'static) -> Self {
+        self.check_client = Some(Box::new(check));
+        self
+    }
+
+    /// What is wrong with a connector's overrides of client settings: the whole key, and the error. What its policy allows is
+    /// checked by itself, as the worker's settings beside it are not for connectors to see.
+    pub(crate) fn override_errors(&self, kind: ConnectorType, config: &Props) -> Vec<(String, String)> {
+        let mut errors = self.overrides.violations(kind, config);
+        let Some(check) = &self.check_client else { return errors };
+        for client in ClientType::of_connector(kind, config) {
+            for (name, value) in strip_prefix(config, client.prefix()) {
+                let key = format!("{}.{name}", client.prefix());
+                // The group is a name for the worker, which takes it from any log.
+                let checked = name != "group.id" && !errors.iter().any(|(known, _)| *known == key);
+                if checked && let Err(error) = check(&Props::from_iter([(name, value)])) {
+                    errors.push((key, error.message().to_owned()));
+                }
+            }
+        }
+        errors
     }
 
     /// What resolves the variables of configurations.

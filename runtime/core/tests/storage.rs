@@ -4,8 +4,12 @@
 
 #[path = "storage/folds.rs"]
 mod folds;
+#[path = "storage/kafka.rs"]
+mod kafka;
 #[path = "storage/properties.rs"]
 mod properties;
+#[path = "storage/topics.rs"]
+mod topics;
 #[path = "storage/writes.rs"]
 mod writes;
 

@@ -11,10 +11,12 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 
-use crate::allow::{Role, Settings, translate};
+use crate::allow::{Role, Settings, of_client, translate};
 use crate::error;
+use crate::security::ALLOWED_URLS;
 
-/// Kafka client settings of a worker by their Kafka names, prefixes (`producer.`, `consumer.`, `admin.`) already taken off.
+/// Kafka client settings of a worker by their Kafka names, prefixes (`producer.`, `consumer.`, `admin.`) already taken off. They may
+/// name files, and connectors' may not.
 #[derive(Debug, Clone, Default)]
 pub struct ClientProps {
     /// For producers.
@@ -26,6 +28,37 @@ pub struct ClientProps {
 }
 
 impl ClientProps {
+    /// What a worker's configuration says about the clients of connectors: `producer.*`, `consumer.*`, `admin.*`.
+    #[must_use]
+    pub fn of_connectors(worker: &Props) -> Self {
+        let under = |prefix: &str| {
+            let mut props: Props = worker
+                .iter()
+                .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())))
+                .collect();
+            // Which addresses may be asked for tokens is said once for all clients.
+            if let Some(urls) = worker.get(ALLOWED_URLS) {
+                props.insert(ALLOWED_URLS.to_owned(), urls.clone());
+            }
+            props
+        };
+        Self { producer: under("producer."), consumer: under("consumer."), admin: under("admin.") }
+    }
+
+    /// What it says about the worker's own clients, of its group and its internal topics: the same names without a prefix, beside
+    /// everything else that is no client's.
+    #[must_use]
+    pub fn of_worker(worker: &Props) -> Self {
+        let of = |role| {
+            worker
+                .iter()
+                .filter(|(key, _)| of_client(role, key))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect()
+        };
+        Self { producer: of(Role::Producer), consumer: of(Role::Consumer), admin: of(Role::Admin) }
+    }
+
     fn of(&self, role: Role) -> &Props {
         match role {
             Role::Producer => &self.producer,
@@ -134,5 +167,46 @@ pub(crate) struct Serving(Arc<AtomicBool>);
 impl Drop for Serving {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn props(pairs: &[(&str, &str)]) -> Props {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_workers_clients_and_those_of_connectors_are_told_apart() {
+        let worker = props(&[
+            ("bootstrap.servers", "h:1"),
+            ("group.id", "the workers"),
+            ("client.id", "c"),
+            ("key.converter", "x"),
+            ("plugin.path", "/p"),
+            ("security.protocol", "SSL"),
+            ("session.timeout.ms", "10000"),
+            ("ssl.truststore.location", "/t"),
+            ("listeners.https.ssl.truststore.location", "/l"),
+            ("producer.linger.ms", "7"),
+            ("consumer.security.protocol", "PLAINTEXT"),
+            ("producer.override.linger.ms", "not here"),
+            (ALLOWED_URLS, "https://idp"),
+        ]);
+        let connectors = ClientProps::of_connectors(&worker);
+        assert_eq!(
+            connectors.producer,
+            props(&[("linger.ms", "7"), ("override.linger.ms", "not here"), (ALLOWED_URLS, "https://idp")])
+        );
+        assert_eq!(connectors.consumer, props(&[("security.protocol", "PLAINTEXT"), (ALLOWED_URLS, "https://idp")]));
+        assert_eq!(connectors.admin, props(&[(ALLOWED_URLS, "https://idp")]));
+        let own = ClientProps::of_worker(&worker);
+        let security = [("security.protocol", "SSL"), ("ssl.truststore.location", "/t"), (ALLOWED_URLS, "https://idp")];
+        for props_of_role in [&own.producer, &own.admin] {
+            assert_eq!(*props_of_role, props(&security));
+        }
+        assert_eq!(own.consumer, own.producer);
     }
 }

@@ -1,6 +1,7 @@
 //! Members of groups against real brokers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+#[allow(dead_code, reason = "what this file does not need")]
 mod common;
 
 use std::time::{Duration, Instant};
@@ -139,7 +140,7 @@ async fn real_what_brokers_refuse_for_good_ends_with_the_setting_to_change() {
     let mut long = options(&group, "long");
     long.session_timeout_ms = i32::MAX;
     let mut worker = Worker::with(long, Duration::ZERO).await;
-    let error = worker.until(|seen| if let Seen::Failed(error) = seen { Some(error) } else { None }).await;
+    let error = worker.failed().await;
     assert!(error.starts_with("Config") && error.contains("session.timeout.ms"), "{error}");
     worker.leave().await;
 
@@ -149,7 +150,7 @@ async fn real_what_brokers_refuse_for_good_ends_with_the_setting_to_change() {
     let mut foreign = options(&group, "foreign");
     foreign.protocol_type = "consumer".to_owned();
     let mut worker = Worker::with(foreign, Duration::ZERO).await;
-    let error = worker.until(|seen| if let Seen::Failed(error) = seen { Some(error) } else { None }).await;
+    let error = worker.failed().await;
     assert!(error.starts_with("Config") && error.contains("group.id"), "{error}");
     worker.leave().await;
     workers.remove(0).leave().await;

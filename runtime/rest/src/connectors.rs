@@ -58,7 +58,11 @@ async fn expand(api: &Api, mask: &mut Mask<'_>, name: &str, wanted: &[&str]) -> 
     for (index, what) in wanted.iter().enumerate() {
         match *what {
             again if wanted.iter().take(index).any(|earlier| *earlier == again) => {}
-            "status" => expansions.push(Expansion::Status(api.herder.status(name).await?)),
+            "status" => {
+                let mut status = api.herder.status(name).await?;
+                mask.scrub_status(&mut status).await;
+                expansions.push(Expansion::Status(status));
+            }
             "info" => {
                 let mut info = api.herder.info(name).await?;
                 mask.hide(&mut info.config);
@@ -155,10 +159,12 @@ pub(crate) async fn patch_config(
         }
     }
     class_of(&api, &merged)?;
+    let secrets = mask.secrets(&split_nulls(merged).0);
     let body = answer::encode(&Object(&patch));
     let onward = || Onward::new(Method::PATCH, path::of(&name, "config")).body(body);
     let answered = api.herder.patch_config(&name, patch.into_iter().collect()).await;
-    match api.here_or_there(&hop, answered, ApiError::from, onward).await? {
+    let relayed = api.here_or_there(&hop, answered, ApiError::from, onward).await;
+    match relayed.map_err(|error| error.without(&secrets))? {
         Outcome::Here(mut info) => {
             mask.hide(&mut info.config);
             Ok(answer::json(StatusCode::OK, &InfoBody::from(&info)))
@@ -179,7 +185,8 @@ pub(crate) async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>
 
 pub(crate) async fn status(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Answer {
     let worded = reworded(&name, "No status found for connector ");
-    let status = api.herder.status(&name).await.map_err(worded)?;
+    let mut status = api.herder.status(&name).await.map_err(worded)?;
+    Mask::new(&api).scrub_status(&mut status).await;
     Ok(answer::json(StatusCode::OK, &StatusBody::from(&status)))
 }
 
@@ -299,8 +306,9 @@ async fn put(api: &Api, origin: &Origin, hop: &Hop, name: &str, config: Nullable
         Write::Replace => (None, true),
     };
     let answered = api.herder.put_config(name, config.clone(), initial, replace).await;
-    let onward = || onward(name, &config, write);
-    let mut response = match api.here_or_there(hop, answered, ApiError::from, onward).await? {
+    let secrets = mask.secrets(&config);
+    let relayed = api.here_or_there(hop, answered, ApiError::from, || onward(name, &config, write)).await;
+    let mut response = match relayed.map_err(|error| error.without(&secrets))? {
         Outcome::Here((created, mut info)) => {
             mask.hide(&mut info.config);
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::answer;
 use crate::forward::NO_LEADER;
 use crate::json::JsonError;
+use crate::mask;
 
 /// An error answer.
 #[derive(Debug)]
@@ -50,6 +51,12 @@ impl ApiError {
 
     pub(crate) fn untyped(mut self) -> Self {
         self.typed = false;
+        self
+    }
+
+    /// Takes secrets out of the message.
+    pub(crate) fn without(mut self, secrets: &[String]) -> Self {
+        mask::scrub(secrets, &mut self.message);
         self
     }
 

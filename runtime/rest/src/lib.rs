@@ -8,12 +8,15 @@
 //! The oracle is a real worker: `tests/golden` holds its answers, and `tests/rest.rs` asks the same questions.
 
 mod active;
+mod advertised;
 mod answer;
 mod body;
 mod client;
 mod connectors;
+mod cors;
 mod error;
 mod forward;
+mod headers;
 mod internal;
 mod json;
 mod loggers;
@@ -31,7 +34,9 @@ mod server;
 mod signature;
 mod tasks;
 pub mod topics;
+mod validations;
 
+pub use advertised::Advertised;
 pub use options::RestOptions;
 pub use peers::PeerClient;
 pub use server::{RestServer, serve};

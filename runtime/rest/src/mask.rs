@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use millrace_api::config::{ConfigType, Password, Props};
-use millrace_core::herder::Herder;
+use millrace_core::herder::{ConnectorStatus, Herder};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -130,6 +130,34 @@ impl<'a> Mask<'a> {
         Ok(())
     }
 
+    /// The secrets of a configuration, to be taken out of texts about it with [`scrub`].
+    pub(crate) fn secrets(&mut self, config: &Props) -> Vec<String> {
+        if !self.enabled {
+            return Vec::new();
+        }
+        let class = config.get("connector.class").cloned().unwrap_or_default();
+        let keys = self.keys(&class);
+        let secret = |(key, value): &(&String, &String)| {
+            keys.is_secret(key) && value.chars().count() >= SHORTEST && hidden(value).is_some()
+        };
+        config.iter().filter(secret).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Takes the connector's secrets out of the traces of a status. The configuration is only asked for when there is a trace.
+    pub(crate) async fn scrub_status(&mut self, status: &mut ConnectorStatus) {
+        let tasks = status.tasks.iter_mut().map(|(_, task)| task);
+        let traces: Vec<&mut String> =
+            std::iter::once(&mut status.connector).chain(tasks).filter_map(|status| status.trace.as_mut()).collect();
+        if traces.is_empty() || !self.enabled {
+            return;
+        }
+        let config = self.herder.info(&status.name).await.map(|info| info.config).unwrap_or_default();
+        let secrets = self.secrets(&config);
+        for trace in traces {
+            scrub(&secrets, trace);
+        }
+    }
+
     /// Hides the secrets of a connector's configuration in what another worker answered.
     pub(crate) fn hide_info(&mut self, info: &mut Value) {
         let Some(Value::Object(config)) = info.get_mut("config") else { return };
@@ -162,6 +190,18 @@ pub(crate) fn in_message(api: &Api, config: &NullableProps) -> String {
         format!("{key}={}", hidden(value).filter(|_| secret).unwrap_or(value))
     };
     format!("{{{}}}", config.iter().map(show).collect::<Vec<_>>().join(", "))
+}
+
+/// A shorter secret is not looked for in texts: it would be found everywhere.
+const SHORTEST: usize = 4;
+
+/// Takes secrets out of a text that may repeat them: a trace, an error.
+pub(crate) fn scrub(secrets: &[String], text: &mut String) {
+    for secret in secrets.iter().filter(|secret| *secret != Password::HIDDEN) {
+        if text.contains(secret) {
+            *text = text.replace(secret, Password::HIDDEN);
+        }
+    }
 }
 
 /// What stands in the place of a secret; `None` for a reference to one.

@@ -14,7 +14,7 @@ use crate::body::Entity;
 use crate::connectors::{Answer, Parameters, class_of, flag, split_nulls};
 use crate::error::ApiError;
 use crate::json;
-use crate::mask::Mask;
+use crate::mask::{self, Mask};
 use crate::server::Api;
 
 const BAD_REQUEST: &str = "org.apache.kafka.connect.runtime.rest.errors.BadRequestException";
@@ -151,7 +151,12 @@ pub(crate) async fn validate(State(api): State<Arc<Api>>, Path(plugin): Path<Str
         // What cannot be restored is validated as it is.
         let _ = mask.restore(&name, &mut config).await;
     }
-    let infos = api.herder.validate(&plugin, config).await.map_err(nested)?;
+    let secrets = mask.secrets(&config);
+    let validated = api.validations.run(api.options.validate_timeout, api.herder.validate(&plugin, config)).await?;
+    let mut infos = validated.map_err(|error| nested(error).without(&secrets))?;
+    for error in infos.configs.iter_mut().flat_map(|(_, value)| &mut value.errors) {
+        mask::scrub(&secrets, error);
+    }
 
     let known = |key: &&String| infos.configs.iter().any(|(_, value)| value.name == **key);
     let nulls: Vec<&String> = nulls.iter().filter(|key| !known(key)).collect();

@@ -17,7 +17,37 @@ use crate::{active, answer, connectors, internal, loggers, metrics, offsets, pag
 
 type Resource = MethodRouter<Arc<Api>>;
 
-pub(crate) fn router(api: Arc<Api>) -> Router {
+/// Which resources a listener has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    All,
+    /// `/admin` is elsewhere or nowhere (`admin.listeners`).
+    WithoutAdmin,
+    /// Only `/admin`.
+    Admin,
+}
+
+pub(crate) fn router(api: Arc<Api>, scope: Scope) -> Router {
+    let resources = match scope {
+        Scope::All => common(&api).merge(admin()).route_layer(from_fn(negotiate)),
+        Scope::WithoutAdmin => common(&api).route_layer(from_fn(negotiate)),
+        Scope::Admin => admin().route_layer(from_fn(negotiate)),
+    };
+    let resources =
+        if scope == Scope::Admin { resources } else { resources.route("/metrics", readable(get(metrics::metrics))) };
+    resources
+        .fallback(async || ApiError::http(StatusCode::NOT_FOUND).untyped())
+        .method_not_allowed_fallback(async || ApiError::http(StatusCode::METHOD_NOT_ALLOWED).untyped())
+        .with_state(api)
+}
+
+fn admin() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/admin/loggers", readable(get(loggers::list)))
+        .route("/admin/loggers/{logger}", with(get(loggers::get).put(loggers::set), "HEAD, GET, OPTIONS, PUT"))
+}
+
+fn common(api: &Arc<Api>) -> Router<Arc<Api>> {
     let connector = get(connectors::info).delete(connectors::delete);
     let config = get(connectors::config).put(connectors::put_config).patch(connectors::patch_config);
     let offsets = get(offsets::list).delete(offsets::reset).patch(offsets::alter);
@@ -42,14 +72,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/connector-plugins", readable(get(plugins::list)))
         .route("/connector-plugins/{plugin}/config", readable(get(plugins::config)))
         .route("/connector-plugins/{plugin}/config/validate", settable(put(plugins::validate)))
-        .route("/admin/loggers", readable(get(loggers::list)))
-        .route("/admin/loggers/{logger}", with(get(loggers::get).put(loggers::set), "HEAD, GET, OPTIONS, PUT"))
-        .merge(topics::resources::router(&api))
-        .route_layer(from_fn(negotiate))
-        .route("/metrics", readable(get(metrics::metrics)))
-        .fallback(async || ApiError::http(StatusCode::NOT_FOUND).untyped())
-        .method_not_allowed_fallback(async || ApiError::http(StatusCode::METHOD_NOT_ALLOWED).untyped())
-        .with_state(api)
+        .merge(topics::resources::router(api))
 }
 
 pub(crate) fn readable(resource: Resource) -> Resource {

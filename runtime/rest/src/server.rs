@@ -26,8 +26,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
+use crate::cors::Cors;
 use crate::error::ApiError;
+use crate::headers::HeaderRules;
+use crate::routes::Scope;
 use crate::topics::Topics;
+use crate::validations::Validations;
 use crate::{RestOptions, page, path, routes};
 
 /// Largest head of a request, in bytes; more is a 431.
@@ -39,6 +43,7 @@ pub(crate) struct Api {
     pub(crate) options: RestOptions,
     /// Asks the worker that answers instead of this one.
     pub(crate) client: Client,
+    pub(crate) validations: Validations,
     /// What is below `/millrace/topics`, when it is shown.
     pub(crate) topics: Option<Topics>,
     /// Cancelled when the server is told to stop.
@@ -55,6 +60,8 @@ pub(crate) struct Origin(pub(crate) String);
 pub struct RestServer {
     /// The address of the first listener, with the port that was picked when the option said 0.
     pub local_addr: SocketAddr,
+    /// The address of the first listener that answers `/admin` alone, if there is one.
+    pub admin_addr: Option<SocketAddr>,
     stop: CancellationToken,
     /// One task per listener, which owns the connections that it accepted.
     listeners: JoinSet<()>,
@@ -83,31 +90,48 @@ impl Drop for RestServer {
 /// # Errors
 /// [`millrace_api::ErrorKind::Config`] naming `listeners` when one is malformed, does not resolve, or cannot be bound.
 pub async fn serve(herder: Arc<dyn Herder>, options: RestOptions) -> Result<RestServer> {
+    let rules = HeaderRules::parse(&options.response_headers)?;
+    let cors = Cors::parse(&options.allow_origin, &options.allow_methods)?;
     let mut bound = Vec::new();
+    let scope = if options.admin_listeners.is_none() { Scope::All } else { Scope::WithoutAdmin };
     for address in options.addresses().await? {
-        let listener = TcpListener::bind(address).await.map_err(|error| cannot_bind(&options, address, error))?;
-        bound.push(listener);
+        bound.push((scope, bind(&options, address).await?));
     }
-    let first = bound.first().map(TcpListener::local_addr).transpose();
-    let local_addr = first.ok().flatten().ok_or_else(|| options.invalid("the first has no address"))?;
+    for address in options.admin_addresses().await? {
+        bound.push((Scope::Admin, bind(&options, address).await?));
+    }
+    let first = |admin: bool| {
+        let listener = bound.iter().find(|(scope, _)| (*scope == Scope::Admin) == admin);
+        listener.and_then(|(_, listener)| listener.local_addr().ok())
+    };
+    let local_addr = first(false).ok_or_else(|| options.invalid("the first has no address"))?;
+    let admin_addr = first(true);
     let connections = Arc::new(Semaphore::new(options.max_connections));
     let stop = CancellationToken::new();
     let topics = options.topics.clone().map(Topics::new);
     let client = Client { timeout: options.forward_timeout };
-    let api = Arc::new(Api { herder, options, client, topics, stop: stop.clone() });
-    let router = routes::router(Arc::clone(&api));
+    let api =
+        Arc::new(Api { herder, options, client, validations: Validations::default(), topics, stop: stop.clone() });
     let mut listeners = JoinSet::new();
-    for listener in bound {
+    for (scope, listener) in bound {
+        let own = scope != Scope::Admin;
         let server = Server {
             api: Arc::clone(&api),
-            router: TowerToHyperService::new(router.clone()),
+            router: TowerToHyperService::new(routes::router(Arc::clone(&api), scope)),
+            // Kafka Connect sends neither from its admin listeners.
+            rules: if own { rules.clone() } else { HeaderRules::default() },
+            cors: cors.clone().filter(|_| own),
             stop: stop.clone(),
             connections: Arc::clone(&connections),
         };
         listeners.spawn(Arc::new(server).accept(listener));
     }
     tracing::info!(%local_addr, "REST API is listening");
-    Ok(RestServer { local_addr, stop, listeners })
+    Ok(RestServer { local_addr, admin_addr, stop, listeners })
+}
+
+async fn bind(options: &RestOptions, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| cannot_bind(options, address, error))
 }
 
 fn cannot_bind(options: &RestOptions, address: SocketAddr, error: std::io::Error) -> Error {
@@ -117,6 +141,8 @@ fn cannot_bind(options: &RestOptions, address: SocketAddr, error: std::io::Error
 struct Server {
     api: Arc<Api>,
     router: TowerToHyperService<Router>,
+    rules: HeaderRules,
+    cors: Option<Cors>,
     stop: CancellationToken,
     connections: Arc<Semaphore>,
 }
@@ -183,8 +209,16 @@ impl Server {
     async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let asked = self.cors.as_ref().map(|cors| (cors, cors.asked(&method, request.headers())));
         let mut response = match prepare(request.map(Body::new)) {
-            Ok(request) => self.route(request).await,
+            Ok(request) => {
+                let mut response = self.route(request).await;
+                self.rules.apply(response.headers_mut());
+                if let Some((cors, asked)) = asked {
+                    cors.answer(asked, response.headers_mut());
+                }
+                response
+            }
             Err(reason) => page::bad_request(reason),
         };
         let status = response.status();

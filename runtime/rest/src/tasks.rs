@@ -41,10 +41,11 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, Path(name): Path<String>) 
 pub(crate) async fn status(State(api): State<Arc<Api>>, Path((name, task)): Path<(String, String)>) -> Answer {
     let task = number(&task)?;
     let unknown = || ApiError::new(StatusCode::NOT_FOUND, format!("No status found for task {name}-{task}"));
-    let status = match api.herder.status(&name).await {
+    let mut status = match api.herder.status(&name).await {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown()),
         status => status?,
     };
+    Mask::new(&api).scrub_status(&mut status).await;
     let (id, state) = status.tasks.iter().find(|(id, _)| *id == task).ok_or_else(unknown)?;
     Ok(answer::json(StatusCode::OK, &TaskStateBody { id: *id, state: state.into() }))
 }

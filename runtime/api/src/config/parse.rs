@@ -36,8 +36,9 @@ impl ConfigKey {
         });
         let mut errors = self.parse(props).err().map(|error| vec![error.message().to_owned()]).unwrap_or_default();
         let parsed = given.map(|text| self.parse_text(text));
-        // Kafka goes on with null for what it cannot parse, and then says so about every number with bounds.
-        let bounded = matches!(self.validator, Validator::AtLeast(_) | Validator::Between(..));
+        // Kafka goes on with null for what it cannot parse, and then says so about every number with bounds that is not null by itself.
+        let bounded =
+            matches!(self.validator, Validator::AtLeast(_) | Validator::Between(..)) && self.default != Default::Null;
         if bounded && matches!(parsed, Some(Err(_))) {
             errors.push(format!("Invalid value null for configuration {}: Value must be non-null", self.name));
         }

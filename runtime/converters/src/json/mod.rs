@@ -73,7 +73,7 @@ struct JsonConfig {
         name = "decimal.format",
         default = "BASE64",
         importance = "low",
-        one_of_ignore_case("BASE64", "NUMERIC"),
+        one_of_ignore_case("NUMERIC", "BASE64"),
         group = "Serialization",
         order = 0,
         width = "medium",

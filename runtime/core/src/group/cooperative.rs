@@ -60,12 +60,7 @@ impl Cooperative {
         self.memory.recall(round);
         let configured = unit::configured(round.work);
         let active = Active::read(round, &configured, &self.memory);
-        let mut hints = self.memory.account(round, &configured, &active.owners, self.max_delay_ms);
-        for (item, member) in &self.memory.planned {
-            if let Some(peer) = round.peers.iter().position(|peer| peer.member == *member) {
-                hints.entry(item.clone()).or_insert(peer);
-            }
-        }
+        let hints = self.memory.account(round, &configured, &active.owners, self.max_delay_ms);
         let waiting: BTreeSet<&Unit> = self.memory.waiting().collect();
         let here: Vec<&Unit> = configured.iter().filter(|unit| !waiting.contains(unit)).collect();
         let settled = self.memory.is_calm() && waiting.is_empty();

@@ -62,6 +62,7 @@ impl WorkerHerder {
             // The loop has a deadline of its own.
             let _ = stopped.await;
         }
+        self.worker.offsets().close().await;
     }
 
     /// Asks the loop; it answers from what it has read.

@@ -64,7 +64,7 @@ pub(super) async fn validate(plugins: &Plugins, config: &Props) -> Result<Config
         ConnectorType::Source => rules::check_source(plugins, props, &mut configs),
     }
     check_chain(plugins, props, &mut configs);
-    for (key, error) in refused {
+    for (key, error) in refused.into_iter().chain(plugins.override_errors(plugin.kind(), props)) {
         add_or_new_error(&mut configs, &key, error);
     }
     hide(&resolved, &mut configs);

@@ -202,8 +202,9 @@ mod tests {
         fn no_secret_is_left(before in ".{0,20}", secret in "[a-zA-Z0-9/+=]{6,30}", after in ".{0,20}") {
             prop_assume!(!Password::HIDDEN.contains(&secret));
             let hidden = hide(&format!("{before}{secret}{after}"), [secret.as_str()].into_iter());
-            let gone = !hidden.contains(&secret) || format!("{before}[hidden]{after}").contains(&secret);
-            prop_assert!(gone);
+            // The texts around may make it up anew.
+            let made_up = format!("{before}[hidden]{after}").contains(&secret);
+            prop_assert!(!hidden.contains(&secret) || made_up, "{}", hidden);
         }
     }
 }

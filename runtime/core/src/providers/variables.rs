@@ -63,7 +63,7 @@ mod tests {
             for variable in of(&value) {
                 let start = variable.text.as_ptr() as usize - value.as_ptr() as usize;
                 let whole = variable.text.starts_with("${") && variable.text.ends_with('}');
-                prop_assert!(start >= at && whole);
+                prop_assert!(start >= at && whole, "{}", variable.text);
                 at = start + variable.text.len();
             }
         }

@@ -73,7 +73,7 @@ impl SourceRun {
             producer: self.producer,
             log: Arc::clone(&context.services.log),
             topics: self.topics,
-            offsets_topic: self.offsets.topic().to_owned(),
+            offsets: self.offsets.offsets().clone(),
             exactly_once: context.exactly_once,
             tolerance: self.tolerance.clone(),
             metrics: self.metrics.clone(),

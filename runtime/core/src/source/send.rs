@@ -11,7 +11,7 @@ use super::topics::TopicCreation;
 use super::transaction::transact;
 use crate::errors::{Failure, Stage, Tolerance};
 use crate::metrics::TaskMetrics;
-use crate::offsets::position_records;
+use crate::offsets::ConnectorOffsets;
 use crate::task::TaskId;
 
 /// The class that Kafka Connect names when a producer refuses a record.
@@ -24,7 +24,7 @@ pub(super) struct Sender {
     pub(super) log: Arc<dyn Log>,
     pub(super) topics: TopicCreation,
     /// Where offsets go, in the transaction of their records.
-    pub(super) offsets_topic: String,
+    pub(super) offsets: ConnectorOffsets,
     pub(super) exactly_once: bool,
     pub(super) tolerance: Tolerance,
     pub(super) metrics: TaskMetrics,
@@ -46,7 +46,12 @@ impl Sender {
             let Attempt { refused, from, cause } =
                 self.attempt(prepared, &rows).await.map_err(|error| self.failed(error))?;
             let refused = self.refuse(prepared, &rows, refused)?;
-            let Some(from) = from else { return Ok(()) };
+            let Some(from) = from else {
+                if self.exactly_once {
+                    self.offsets.mirror(&prepared.positions);
+                }
+                return Ok(());
+            };
             rows = rows.split_off(from.min(rows.len()));
             rows.retain(|row| refused.binary_search(row).is_err());
             if let Some(error) = cause {
@@ -67,7 +72,7 @@ impl Sender {
         }
         let records = Rows { raw: &prepared.raw, rows };
         if self.exactly_once {
-            let offsets = position_records(&self.offsets_topic, &self.id.connector, &prepared.positions)?;
+            let offsets = self.offsets.records(&prepared.positions)?;
             return transact(&*self.producer, &records, &offsets).await;
         }
         let mut attempt = Attempt::of(append(&*self.producer, &records).await);

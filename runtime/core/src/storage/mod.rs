@@ -5,11 +5,14 @@
 //! writes the topic itself.
 
 pub mod config;
+mod file;
 mod java;
 mod json;
 pub mod offsets;
 pub mod status;
 pub mod topic;
+
+pub use file::read_offsets_file;
 
 /// A record to be written: the log chooses the partition by its key.
 #[derive(Clone, PartialEq, Eq, Hash)]

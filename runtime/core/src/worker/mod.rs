@@ -19,8 +19,10 @@ use tokio::task::JoinHandle;
 
 use crate::herder::machine::{Event, Failure};
 use crate::metrics::Metrics;
+use crate::offsets::OffsetStores;
 use crate::plugins::Plugins;
 use crate::providers::Redactor;
+use crate::storage::topic::{Purpose, TopicOptions};
 use crate::task::{TaskId, Wanted};
 use crate::worker_config::WorkerConfig;
 
@@ -56,6 +58,7 @@ pub struct Worker {
     /// Of a worker in a group.
     fencing: OnceLock<Box<dyn Fencing>>,
     metrics: Metrics,
+    offsets: OffsetStores,
     events: mpsc::UnboundedSender<Event>,
     running: Mutex<Running>,
 }
@@ -76,8 +79,9 @@ impl Worker {
     /// A worker that reports on `events`.
     #[must_use]
     pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
+        let offsets = OffsetStores::new(Arc::clone(&parts.log), offsets_topic(&parts));
         let fencing = OnceLock::new();
-        Arc::new(Self { parts, fencing, metrics: Metrics::default(), events, running: Mutex::default() })
+        Arc::new(Self { parts, fencing, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }
 
     /// What it is made of.
@@ -95,6 +99,12 @@ impl Worker {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Where sources stand.
+    #[must_use]
+    pub fn offsets(&self) -> &OffsetStores {
+        &self.offsets
     }
 
     /// Has a connector or task end. It reports when it has; at the latest after its deadlines it is aborted.
@@ -205,4 +215,21 @@ async fn supervise<T>(
 enum Ended {
     Panicked,
     Killed,
+}
+
+/// The worker's offsets topic. Replicas are the log's default where nothing is said.
+fn offsets_topic(parts: &WorkerParts) -> TopicOptions {
+    let fallback = TopicOptions::new(Purpose::Offsets, &parts.config.offset_storage_topic);
+    let said = |setting: &str| parts.props.contains_key(&format!("offset.storage.{setting}"));
+    if !said("topic") {
+        return fallback;
+    }
+    match TopicOptions::of_worker(Purpose::Offsets, &parts.props) {
+        Ok(options) if said("replication.factor") => options,
+        Ok(options) => TopicOptions { replication: None, ..options },
+        Err(error) => {
+            tracing::warn!(%error, "the offsets topic is created with default settings");
+            fallback
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use millrace_api::config::{Config as _, Props};
 use millrace_api::connector::{SinkContext, SinkTask, SourceContext, SourceTask, Task};
-use millrace_api::log::{ConsumerOptions, Producer, ProducerOptions, Subscription, TopicSpec};
+use millrace_api::log::{ConsumerOptions, Producer, ProducerOptions, Subscription};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use crate::convert::{Converters, strip_prefix};
 use crate::errors::{DeadLetterQueue, OperationLog, Tolerance};
 use crate::herder::State;
 use crate::herder::machine::Event;
-use crate::offsets::{OffsetStore, OffsetWriter};
+use crate::offsets::OffsetWriter;
 use crate::sink::{SinkRun, consumer_group, consumer_overrides};
 use crate::source::{SourceRun, TopicCreation};
 use crate::task::{Backoff, StateListener, TaskId, Wanted};
@@ -155,8 +155,8 @@ impl Worker {
         let config = ConnectorConfig::parse(&start.connector)?;
         let log = &self.parts.log;
         let exactly_once = self.exactly_once();
-        let topic = start.connector.get("offsets.storage.topic").unwrap_or(&self.parts.config.offset_storage_topic);
-        log.create_topic(&offsets_topic(topic)).await?;
+        let own = start.connector.get("offsets.storage.topic").map(String::as_str);
+        let offsets = self.offsets.of_connector(&start.id.connector, own).await?;
         if let Some(fencing) = self.fencing.get().filter(|_| exactly_once) {
             fencing.fence(&start.id.connector).await?;
         }
@@ -170,7 +170,6 @@ impl Worker {
             })
             .await?,
         );
-        let offsets = OffsetStore::new(topic, Arc::clone(log)).snapshot(&start.id.connector).await?;
         Ok(Box::new(SourceRun {
             id: start.id.clone(),
             task,
@@ -178,13 +177,13 @@ impl Worker {
             context: SourceContext {
                 connector: Arc::clone(&start.id.connector),
                 task: start.id.task,
-                offsets,
+                offsets: offsets.reader().await?,
                 exactly_once,
                 services: self.services(CancellationToken::new()),
             },
             converters: Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?,
             chain: self.parts.plugins.components.chain(&start.connector)?,
-            offsets: OffsetWriter::new(topic, Arc::clone(&start.id.connector), Arc::clone(&producer)),
+            offsets: OffsetWriter::new(offsets, Arc::clone(&producer)),
             producer,
             topics: TopicCreation::new(&start.connector)?,
             tolerance: Tolerance::new(&config, start.id.clone()),
@@ -219,13 +218,6 @@ fn subscription(config: &Props) -> Result<Subscription> {
 fn names(list: Option<&String>) -> Vec<String> {
     let list = list.map(String::as_str).unwrap_or_default();
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
-/// Kafka Connect's offsets topic: compacted, 25 partitions.
-fn offsets_topic(name: &str) -> TopicSpec {
-    let mut spec = TopicSpec { partitions: Some(25), ..TopicSpec::new(name) };
-    spec.config.insert("cleanup.policy".to_owned(), "compact".to_owned());
-    spec
 }
 
 impl Worker {

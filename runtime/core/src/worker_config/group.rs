@@ -50,7 +50,7 @@ pub struct GroupConfig {
     )]
     pub scheduled_rebalance_max_delay_ms: i32,
 
-    /// The algorithm to use for generating internal request keys. HmacSHA256 is the one there is.
+    /// The algorithm to use for generating internal request keys.
     #[config(name = "inter.worker.key.generation.algorithm", default = "HmacSHA256", check = key_algorithm, importance = "low")]
     pub key_generation_algorithm: String,
 
@@ -62,12 +62,12 @@ pub struct GroupConfig {
     #[config(name = "inter.worker.key.ttl.ms", default = "3600000", range = "0..=2147483647", importance = "low")]
     pub key_ttl_ms: i32,
 
-    /// The algorithm used to sign internal requests. HmacSHA256 is the one there is.
+    /// The algorithm used to sign internal requests.
     #[config(name = "inter.worker.signature.algorithm", default = "HmacSHA256", check = key_algorithm, importance = "low")]
     pub signature_algorithm: String,
 
     /// A list of permitted algorithms for verifying internal requests, which must include the algorithm used for
-    /// inter.worker.signature.algorithm. HmacSHA256 is the one there is.
+    /// inter.worker.signature.algorithm.
     #[config(name = "inter.worker.verification.algorithms", default = "HmacSHA256", check = algorithms, importance = "low")]
     pub verification_algorithms: Vec<String>,
 }
@@ -100,11 +100,15 @@ fn protocol(text: &str) -> Result<(), String> {
     }
 }
 
+/// What requests among workers can be signed with; Java's virtual machines know more.
+const ALGORITHMS: [&str; 4] = ["HmacSHA256", "HmacSHA1", "HmacSHA384", "HmacSHA512"];
+
 fn key_algorithm(text: &str) -> Result<(), String> {
-    if text.eq_ignore_ascii_case("HmacSHA256") {
+    if ALGORITHMS.iter().any(|known| known.eq_ignore_ascii_case(text)) {
         Ok(())
     } else {
-        Err("the algorithm is not supported; the supported algorithms are: [HmacSHA256]".to_owned())
+        let known = ALGORITHMS.join(", ");
+        Err(format!("the algorithm is not supported; the supported algorithms are: [{known}]"))
     }
 }
 

@@ -2,7 +2,7 @@
 //! `oracle/record` recorded them.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use millrace_core::group::{Assignment, ConnectorWork, Leader, Peer, Protocol, Round, Work, WorkerState};
 use proptest::prelude::*;
@@ -48,7 +48,10 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn hexed(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn list<T: Display>(some: &BTreeSet<T>) -> String {

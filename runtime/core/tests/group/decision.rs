@@ -12,8 +12,8 @@ use proptest::prelude::*;
 
 use super::model::{DELAY, Group};
 
-fn classes(names: &[&str]) -> Option<BTreeSet<Arc<str>>> {
-    Some(names.iter().map(|name| Arc::from(*name)).collect())
+fn classes(names: &[&str]) -> BTreeSet<Arc<str>> {
+    names.iter().map(|name| Arc::from(*name)).collect()
 }
 
 fn group(workers: usize) -> Group {
@@ -31,8 +31,8 @@ fn tasks(group: &Group, member: usize) -> Vec<&TaskId> {
 #[test]
 fn work_goes_to_those_that_can_run_it() {
     let mut group = group(3);
-    group.members[0].runs = classes(&["A", "B"]);
-    group.members[1].runs = classes(&["A"]);
+    group.members[0].runs = Some(classes(&["A", "B"]));
+    group.members[1].runs = Some(classes(&["A"]));
     group.connector("b", 4).class = Some("B".into());
     group.connector("a", 6).class = Some("A".into());
     group.settle(true);
@@ -49,7 +49,7 @@ fn work_goes_to_those_that_can_run_it() {
 fn what_nobody_can_run_fails_somewhere() {
     let mut group = group(2);
     for member in &mut group.members {
-        member.runs = classes(&["A"]);
+        member.runs = Some(classes(&["A"]));
     }
     group.connector("x", 2).class = Some("Missing".into());
     group.settle(true);
@@ -61,15 +61,15 @@ fn what_nobody_can_run_fails_somewhere() {
 fn work_moves_to_the_worker_that_gets_the_plugin() {
     let mut group = group(2);
     for member in &mut group.members {
-        member.runs = classes(&["A"]);
+        member.runs = Some(classes(&["A"]));
     }
     group.connector("x", 4).class = Some("New".into());
     group.settle(true);
-    group.members[0].runs = classes(&["A", "New"]);
+    group.members[0].runs = Some(classes(&["A", "New"]));
     group.settle(true);
     assert_eq!((tasks(&group, 0).len(), tasks(&group, 1).len()), (4, 0));
     assert!(group.held("m001").contains("x"));
-    group.members[1].runs = classes(&["A", "New"]);
+    group.members[1].runs = Some(classes(&["A", "New"]));
     group.settle(true);
     group.assert_settled();
     assert_eq!((tasks(&group, 0).len(), tasks(&group, 1).len()), (2, 2));
@@ -85,7 +85,7 @@ fn a_stranger_takes_of_what_is_missing_only_what_it_can_run() {
     group.crash(2);
     group.settle(false);
     group.join("http://other");
-    group.members[2].runs = classes(&["A"]);
+    group.members[2].runs = Some(classes(&["A"]));
     group.settle(false);
     let taken = group.held("m004");
     assert!(

@@ -211,13 +211,13 @@ impl Group {
             "what runs is what is configured"
         );
         let connectors = self.members.iter().map(|member| member.held.as_ref().map_or(0, |held| held.connectors.len()));
-        assert_even(connectors.collect(), "connectors");
+        assert_even(&connectors.collect::<Vec<_>>(), "connectors");
         let tasks = self.members.iter().map(|member| member.held.as_ref().map_or(0, |held| held.tasks.len()));
-        assert_even(tasks.collect(), "tasks");
+        assert_even(&tasks.collect::<Vec<_>>(), "tasks");
     }
 }
 
-pub fn assert_even(counts: Vec<usize>, of: &str) {
+fn assert_even(counts: &[usize], of: &str) {
     let most = counts.iter().max().unwrap();
     let least = counts.iter().min().unwrap();
     assert!(most - least <= 1, "{of} are not even: {counts:?}");

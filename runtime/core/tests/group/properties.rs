@@ -86,7 +86,7 @@ fn apply(group: &mut Group, gone: &mut Vec<String>, event: &Event) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever has happened: nothing is started while somebody runs it (checked in every round), a few rounds later all of it
     /// runs once and evenly, and then nothing moves any more.
@@ -141,7 +141,7 @@ proptest! {
     fn who_returns_goes_on(workers in 2..7usize, sizes in prop::collection::vec(0..7u32, 1..8), lost in 1..7usize, order in any::<bool>()) {
         let mut group = settled(workers, &sizes);
         let before = by_url(&group);
-        let mut gone: Vec<String> = (0..1 + lost % (workers - 1)).map(|_| group.crash(1)).collect();
+        let mut gone: Vec<String> = (0..=lost % (workers - 1)).map(|_| group.crash(1)).collect();
         group.settle(false);
         if order {
             gone.reverse();

@@ -58,6 +58,8 @@ fn compacted(records: &[Record]) -> Vec<Record> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     /// When a worker has started to listen decides what it is told, not what it knows.
     #[test]
     fn any_records_fold(records in prop::collection::vec(record(), 0..40), started in 0usize..40) {

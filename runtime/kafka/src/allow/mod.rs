@@ -85,6 +85,17 @@ pub(crate) fn check(overrides: &Props) -> Result<()> {
     Security::check(overrides)
 }
 
+/// Whether a name in a worker's configuration is a setting of its own clients. What the worker itself is called by that name is
+/// not: its group and what members of it agree on, and who it is.
+pub(crate) fn of_client(role: Role, key: &str) -> bool {
+    const WORKERS: [&str; 5] =
+        ["group.id", "client.id", "session.timeout.ms", "heartbeat.interval.ms", "group.instance.id"];
+    let entry = TABLE.iter().find(|entry| entry.name == key);
+    entry.is_some_and(|entry| {
+        entry.roles.contains(&role) && !matches!(entry.rule, Rule::Refused(_)) && !WORKERS.contains(&key)
+    })
+}
+
 /// The entry of a name; `None`, after a warning, for one that neither Kafka nor librdkafka knows.
 fn find(key: &str) -> Result<Option<&'static Entry>> {
     if let Some(entry) = TABLE.iter().find(|entry| entry.name == key) {

@@ -7,6 +7,7 @@ pub(super) const NONE: i16 = 0;
 pub(super) const MEMBER_ID_REQUIRED: i16 = 79;
 pub(super) const REBALANCE_IN_PROGRESS: i16 = 27;
 pub(super) const INCONSISTENT_GROUP_PROTOCOL: i16 = 23;
+pub(super) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
 
 /// Why a member cannot go on as it is.
 #[derive(Debug)]

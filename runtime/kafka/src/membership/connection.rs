@@ -8,15 +8,20 @@ use std::time::Duration;
 use millrace_api::error::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::codes;
+use super::login::log_in;
 use super::messages::{Api, ApiVersions, Range, Request};
 use super::settings::{Address, Settings};
+use super::tls::{self, Encryption};
 use super::wire::{Malformed, Reader, Writer};
 
 /// What a broker sends is refused from this size on. A leader is told what all members said, which a broker keeps in one record.
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// The part of a login's life after which another is due, as in Kafka (KIP-368).
+const LOGIN_USE: f64 = 0.85;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -41,26 +46,32 @@ pub(super) struct Connection {
     requests: i32,
     /// A request was given up, so what comes next would be its answer.
     spoilt: bool,
+    /// When another login is due, for which another connection is made.
+    expires: Option<Instant>,
 }
 
 impl Connection {
     /// Connects, learns which requests the broker knows, and logs in.
     pub(super) async fn open(broker: &Address, settings: &Settings) -> Result<Self, Fault> {
-        let connecting = TcpStream::connect((broker.host.as_str(), broker.port));
-        let stream = within(settings.setup_timeout, connecting)
-            .await
-            .map_err(|fault| Fault::Lost(format!("{broker} cannot be reached: {fault}")))?;
-        // Requests are small and waited for.
-        let _ = stream.set_nodelay(true);
+        let connected = timeout(settings.setup_timeout, connect(broker, settings.encryption.as_ref())).await;
+        let stream = connected.unwrap_or_else(|_| {
+            let patience = settings.setup_timeout.as_millis();
+            Err(Fault::Lost(format!("{broker} cannot be reached: no answer within {patience} ms")))
+        })?;
         let mut connection = Self {
-            stream: Box::new(stream),
+            stream,
             broker: broker.clone(),
             client_id: settings.client_id.clone(),
             versions: vec![(ApiVersions::API.key, ApiVersions::API.versions)],
             requests: 0,
             spoilt: false,
+            expires: None,
         };
         connection.greet(settings.request_timeout).await?;
+        if let Some(sasl) = &settings.sasl {
+            let lasts = log_in(&mut connection, sasl, settings.request_timeout).await?;
+            connection.expires = lasts.map(|lasts| Instant::now() + lasts.mul_f64(LOGIN_USE));
+        }
         Ok(connection)
     }
 
@@ -90,7 +101,12 @@ impl Connection {
         let body = framed(request, version, self.requests, &self.client_id);
         let answer = match within(patience, exchange(&mut self.stream, &body)).await {
             Ok(answer) => answer,
-            Err(fault) => return Err(self.lost(&format!("{}: {fault}", R::API.name))),
+            Err(fault) => {
+                // A refusal comes right after the handshake, if not in it.
+                let refused = if self.requests == 1 { tls::refusal(&fault, &self.broker) } else { None };
+                let lost = || self.lost(&format!("{}: {fault}", R::API.name));
+                return Err(refused.map_or_else(lost, Fault::Fatal));
+            }
         };
         let read = unframed::<R>(&answer, version, self.requests);
         let read = read.map_err(|Malformed(fault)| {
@@ -101,8 +117,8 @@ impl Connection {
     }
 
     /// Whether requests can be made.
-    pub(super) fn is_whole(&self) -> bool {
-        !self.spoilt
+    pub(super) fn is_usable(&self) -> bool {
+        !self.spoilt && self.expires.is_none_or(|expires| Instant::now() < expires)
     }
 
     fn version(&self, api: &Api) -> Result<i16, Fault> {
@@ -118,6 +134,18 @@ impl Connection {
     fn lost(&self, why: &str) -> Fault {
         Fault::Lost(format!("{}: {why}", self.broker))
     }
+}
+
+async fn connect(broker: &Address, encryption: Option<&Encryption>) -> Result<Box<dyn Stream>, Fault> {
+    let stream = TcpStream::connect((broker.host.as_str(), broker.port))
+        .await
+        .map_err(|fault| Fault::Lost(format!("{broker} cannot be reached: {fault}")))?;
+    // Requests are small and waited for.
+    let _ = stream.set_nodelay(true);
+    Ok(match encryption {
+        Some(encryption) => Box::new(encryption.over(stream, broker).await?),
+        None => Box::new(stream),
+    })
 }
 
 /// A request with its header: version 2 of it with compact versions of requests, version 1 otherwise.

@@ -38,7 +38,7 @@ impl Link {
     /// # Errors
     /// Such that no further attempt can help.
     pub(super) async fn ready(&mut self) -> Result<(), Error> {
-        while !self.coordinator.as_ref().is_some_and(Connection::is_whole) {
+        while !self.coordinator.as_ref().is_some_and(Connection::is_usable) {
             self.coordinator = None;
             match self.find().await {
                 Ok(coordinator) => {

@@ -1,6 +1,6 @@
 //! [`KafkaMember`]: the holder's end of a member, whose work a task does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,12 +8,9 @@ use millrace_api::error::{Error, Result};
 use millrace_api::group::{GroupEvent, GroupMember};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::task::Task;
-
-/// How long leaving may take in all. Who cannot be told notices after the session timeout.
-const LEAVING: Duration = Duration::from_secs(5);
+use super::task::{LEAVING, Task};
 
 /// A member of a group that Kafka coordinates.
 pub(super) struct KafkaMember {
@@ -26,6 +23,8 @@ pub(super) struct KafkaMember {
 #[derive(Default)]
 pub(super) struct Wishes {
     rejoin: Mutex<Option<String>>,
+    /// Since when an event waits to be taken.
+    untaken: Mutex<Option<Instant>>,
     pub(super) changed: Notify,
     pub(super) leave: Notify,
 }
@@ -33,13 +32,27 @@ pub(super) struct Wishes {
 impl Wishes {
     /// Why the holder wants a rebalance, if it does.
     pub(super) fn rejoin(&self) -> Option<String> {
-        self.rejoin.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.rejoin).clone()
     }
 
     /// What was wished for is about to come.
     pub(super) fn granted(&self) {
-        *self.rejoin.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *locked(&self.rejoin) = None;
     }
+
+    /// An event is there to be taken.
+    pub(super) fn offer(&self) {
+        locked(&self.untaken).get_or_insert_with(Instant::now);
+    }
+
+    /// For how long the holder has left an event lying.
+    pub(super) fn behind(&self) -> Duration {
+        locked(&self.untaken).map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl KafkaMember {
@@ -56,19 +69,20 @@ impl KafkaMember {
 impl GroupMember for KafkaMember {
     async fn next(&mut self) -> Result<GroupEvent> {
         let ended = || Err(Error::internal("the member's task has ended, so it is in the group no more"));
-        self.events.recv().await.unwrap_or_else(ended)
+        let event = self.events.recv().await.unwrap_or_else(ended);
+        *locked(&self.wishes.untaken) = (!self.events.is_empty()).then(Instant::now);
+        event
     }
 
     fn rejoin(&self, reason: &str) {
-        *self.wishes.rejoin.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        *locked(&self.wishes.rejoin) = Some(reason.to_owned());
         self.wishes.changed.notify_one();
     }
 
     async fn leave(mut self: Box<Self>) {
         self.wishes.leave.notify_one();
-        if timeout(LEAVING, &mut self.task).await.is_err() {
-            tracing::warn!("the group was not told that this worker leaves; it will notice after the session timeout");
-        }
+        // The task keeps to the time by itself.
+        let _ = timeout(LEAVING * 2, &mut self.task).await;
     }
 }
 

@@ -2,19 +2,20 @@
 //! connections of its own: nine requests, in the versions of brokers from 2.4 to the newest.
 //!
 //! - `wire`, `messages`: the bytes. `codes`: what the coordinator's codes mean.
-//! - `connection`: one broker. `link`: the way to the coordinator, wherever it is.
+//! - `connection`: one broker, over `tls` and after a `login` (`scram`) where that is configured. `link`: the way to the coordinator, wherever it is.
 //! - `task`: a member's life; `member`: its holder's end; `pulse`: how long the coordinator has not heard from it.
 
 mod codes;
 mod connection;
 mod link;
+mod login;
 mod member;
-#[allow(dead_code, unused_imports, reason = "logging in follows")]
 mod messages;
 mod pulse;
+mod scram;
 mod settings;
 mod task;
-#[allow(dead_code, reason = "logging in follows")]
+mod tls;
 mod wire;
 
 use async_trait::async_trait;
@@ -72,3 +73,6 @@ fn check(options: &GroupOptions) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

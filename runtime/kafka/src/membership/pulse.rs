@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_api::error::{Error, Result};
@@ -10,10 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::codes::Setback;
+use super::member::Wishes;
 
 /// The holder's ear, and the time since the coordinator last heard from the member.
 pub(super) struct Pulse {
     events: mpsc::UnboundedSender<Result<GroupEvent>>,
+    wishes: Arc<Wishes>,
     session: Duration,
     heard: Instant,
     /// The holder does what it was assigned.
@@ -23,8 +26,12 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(events: mpsc::UnboundedSender<Result<GroupEvent>>, session: Duration) -> Self {
-        Self { events, session, heard: Instant::now(), working: false, silent: false }
+    pub(super) fn new(
+        events: mpsc::UnboundedSender<Result<GroupEvent>>,
+        wishes: Arc<Wishes>,
+        session: Duration,
+    ) -> Self {
+        Self { events, wishes, session, heard: Instant::now(), working: false, silent: false }
     }
 
     pub(super) fn session(&self) -> Duration {
@@ -33,6 +40,7 @@ impl Pulse {
 
     /// Tells the holder.
     pub(super) fn emit(&self, event: GroupEvent) -> Result<(), Setback> {
+        self.wishes.offer();
         self.events.send(Ok(event)).map_err(|_| Setback::Gone)
     }
 

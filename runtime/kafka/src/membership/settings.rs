@@ -6,6 +6,10 @@ use std::time::Duration;
 use millrace_api::config::Props;
 use millrace_api::error::{Error, Result};
 
+use super::login;
+use super::tls::Encryption;
+use crate::security::{Mechanism, Sasl, Security};
+
 /// Where a broker listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
@@ -28,6 +32,10 @@ impl fmt::Display for Address {
 pub(super) struct Settings {
     pub(super) bootstrap: Vec<Address>,
     pub(super) client_id: String,
+    /// Nothing is encrypted when it is missing.
+    pub(super) encryption: Option<Encryption>,
+    /// Who logs in, if anybody.
+    pub(super) sasl: Option<Sasl>,
     /// For an answer.
     pub(super) request_timeout: Duration,
     /// For a connection.
@@ -39,13 +47,21 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Reads the files of trust and key stores, so it blocks.
+    ///
     /// # Errors
     /// [`millrace_api::ErrorKind::Config`] naming the setting at fault.
     pub(super) fn of(bootstrap: &str, client_id: &str, props: &Props) -> Result<Self> {
         let ms = |key, default| millis(props, key, default);
+        let security = Security::from_props(props)?;
+        if let Some(Sasl { mechanism: mechanism @ Mechanism::OAuthBearer, .. }) = security.sasl {
+            return Err(login::unsupported(mechanism));
+        }
         Ok(Self {
             bootstrap: addresses(bootstrap)?,
             client_id: client_id.to_owned(),
+            encryption: security.tls.as_ref().map(Encryption::of).transpose()?,
+            sasl: security.sasl,
             request_timeout: ms("request.timeout.ms", 40_000)?,
             setup_timeout: ms("socket.connection.setup.timeout.ms", 10_000)?,
             retry: Backoff { first: ms("retry.backoff.ms", 100)?, most: ms("retry.backoff.max.ms", 1_000)? },

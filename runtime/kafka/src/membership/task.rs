@@ -7,7 +7,7 @@ use std::time::Duration;
 use millrace_api::error::Result;
 use millrace_api::group::{GroupEvent, GroupOptions, MemberProtocol};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::codes::{INCONSISTENT_GROUP_PROTOCOL, MEMBER_ID_REQUIRED, NONE, REBALANCE_IN_PROGRESS, Setback, refusal};
 use super::connection::Fault;
@@ -19,6 +19,9 @@ use super::settings::Settings;
 
 /// More than the rebalance timeout until a join is given up, as in Kafka.
 const JOIN_LAPSE: Duration = Duration::from_secs(5);
+
+/// How long leaving may take in all. A group that cannot be told notices after the session timeout.
+pub(super) const LEAVING: Duration = Duration::from_secs(5);
 
 /// Reasons are cut to this many characters, as Kafka does.
 const LONGEST_REASON: usize = 255;
@@ -53,7 +56,7 @@ impl Task {
         let session = Duration::from_millis(u64::try_from(options.session_timeout_ms).unwrap_or(0));
         Self {
             link: Link::new(settings.clone(), &options.group),
-            pulse: Pulse::new(events, session),
+            pulse: Pulse::new(events, Arc::clone(&wishes), session),
             options,
             settings,
             wishes,
@@ -73,7 +76,7 @@ impl Task {
             () = self.live() => false,
         };
         if leaves {
-            self.leave().await;
+            self.leave("the worker is stopping").await;
         }
     }
 
@@ -145,8 +148,7 @@ impl Task {
 
     async fn join(&mut self, protocols: &[MemberProtocol]) -> Result<Joined, Setback> {
         let name = JoinGroup::API.name;
-        let rebalance = Duration::from_millis(u64::try_from(self.options.rebalance_timeout_ms).unwrap_or(0));
-        let patience = self.settings.request_timeout.max(rebalance + JOIN_LAPSE);
+        let patience = self.settings.request_timeout.max(self.rebalance_timeout() + JOIN_LAPSE);
         loop {
             self.pulse.watch(self.link.ready()).await?.map_err(Setback::Fatal)?;
             let reason: String = self.reason.chars().take(LONGEST_REASON).collect();
@@ -232,6 +234,12 @@ impl Task {
         loop {
             if let Some(reason) = wishes.rejoin() {
                 return Err(Setback::Rejoin(reason));
+            }
+            // A holder that is stuck must not keep its work from others. As with Kafka's poll timeout.
+            if wishes.behind() > self.rebalance_timeout() {
+                self.leave("the worker has not listened to its group for the rebalance timeout").await;
+                let reason = "this worker did not take an event for the rebalance timeout and left".to_owned();
+                return Err(Setback::Lost { reason, id_too: true });
             }
             tokio::select! {
                 biased;
@@ -329,22 +337,26 @@ impl Task {
     }
 
     /// Tells the coordinator, on a connection of its own when the present one has an unanswered request.
-    async fn leave(&mut self) {
+    async fn leave(&mut self, reason: &str) {
         if self.member.is_empty() {
             return;
         }
-        let request = LeaveGroup { group: &self.options.group, member: &self.member, reason: "the worker is stopping" };
+        let request = LeaveGroup { group: &self.options.group, member: &self.member, reason };
         let told = async {
             self.link.ready().await.map_err(Fault::Fatal)?;
-            self.link.coordinator()?.call(&request, self.settings.request_timeout).await
+            self.link.coordinator()?.call(&request, LEAVING).await
         };
-        match told.await {
+        match timeout(LEAVING, told).await.unwrap_or_else(|_| Err(Fault::Lost("no answer in time".to_owned()))) {
             Ok(NONE) => tracing::info!(group = self.options.group, member = self.member, "left the group"),
             Ok(code) => tracing::info!(group = self.options.group, code, "had left the group before"),
             Err(fault) => {
                 tracing::warn!(group = self.options.group, ?fault, "the group was not told that this worker leaves");
             }
         }
+    }
+
+    fn rebalance_timeout(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.options.rebalance_timeout_ms).unwrap_or(0))
     }
 
     fn fatal(&self, code: i16, request: &str) -> Setback {

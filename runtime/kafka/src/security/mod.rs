@@ -71,9 +71,9 @@ impl Protocol {
 pub struct Sasl {
     /// The mechanism.
     pub mechanism: Mechanism,
-    /// Who logs in. Empty with [`Mechanism::OAuthBearer`].
+    /// Who logs in.
     pub username: String,
-    /// The password. Empty with [`Mechanism::OAuthBearer`].
+    /// The password.
     pub password: Password,
 }
 
@@ -92,7 +92,7 @@ pub enum Mechanism {
     ScramSha256,
     /// RFC 5802 with SHA-512.
     ScramSha512,
-    /// RFC 7628.
+    /// RFC 7628. Known, so that its settings are checked; [`Security::from_props`] refuses it for now.
     OAuthBearer,
 }
 
@@ -129,6 +129,11 @@ impl Security {
         if given(props, MECHANISM).is_some() {
             mechanism(props)?;
         }
+        for key in ENDPOINTS {
+            if let Some(url) = given(props, key) {
+                https(key, url)?;
+            }
+        }
         Ok(())
     }
 
@@ -140,6 +145,7 @@ impl Security {
     /// [`millrace_api::ErrorKind::Config`] naming key, cause and fix; values are not repeated.
     pub fn from_props(props: &Props) -> Result<Self> {
         let protocol = protocol(props)?;
+        endpoints(props)?;
         // Read even when it is not used: what is in there is either right or an attack.
         let jaas = given(props, jaas::KEY).map(Jaas::parse).transpose()?;
         let sasl = if protocol.has_sasl() { Some(sasl(props, jaas)?) } else { None };
@@ -167,10 +173,39 @@ fn protocol(props: &Props) -> Result<Protocol> {
         })
 }
 
+/// Addresses that Kafka's clients get tokens or keys from: a way to make the worker read files and ask its neighbours
+/// (CVE-2025-27817).
+const ENDPOINTS: [&str; 2] = ["sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.jwks.endpoint.url"];
+pub(crate) const ALLOWED_URLS: &str = "sasl.oauthbearer.allowed.urls";
+
+fn https(key: &str, url: &str) -> Result<()> {
+    if url.starts_with("https://") && !url.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Ok(());
+    }
+    Err(invalid(key, "only https is asked for tokens and keys", "use an https:// address"))
+}
+
+/// As in Kafka: an address counts only when the worker's list has exactly that.
+fn endpoints(props: &Props) -> Result<()> {
+    for key in ENDPOINTS {
+        let Some(url) = given(props, key) else { continue };
+        https(key, url)?;
+        let allowed = given(props, ALLOWED_URLS).unwrap_or_default();
+        if !allowed.split(',').any(|allowed| allowed.trim() == url) {
+            return Err(invalid(
+                key,
+                &format!("the worker's {ALLOWED_URLS} does not have it"),
+                "have the worker's operator add it",
+            ));
+        }
+    }
+    Ok(())
+}
+
 const MECHANISM: &str = "sasl.mechanism";
 
 fn mechanism(props: &Props) -> Result<Mechanism> {
-    let known = "use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER";
+    let known = "use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
     // Kafka's default.
     let name = given(props, MECHANISM).unwrap_or("GSSAPI");
     if name == "GSSAPI" {
@@ -191,7 +226,11 @@ fn sasl(props: &Props, jaas: Option<Jaas>) -> Result<Sasl> {
         return Err(jaas::invalid("its login module is one of another mechanism", &fix));
     }
     if mechanism == Mechanism::OAuthBearer {
-        return Ok(Sasl { mechanism, username: String::new(), password: Password::default() });
+        return Err(invalid(
+            MECHANISM,
+            "OAUTHBEARER is known but not supported yet",
+            "use SCRAM-SHA-512, PLAIN or client certificates",
+        ));
     }
     if jaas.option("tokenauth").is_some_and(|flag| flag.reveal().eq_ignore_ascii_case("true")) {
         return Err(jaas::invalid("delegation tokens (tokenauth) are not supported", "use a name and a password"));

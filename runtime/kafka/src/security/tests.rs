@@ -72,3 +72,25 @@ fn what_is_wrong_is_named_with_key_and_fix() {
         assert!(!format!("{error:?}").contains("canary"), "{error}");
     }
 }
+
+#[test]
+fn tokens_are_asked_for_only_where_the_worker_allows() {
+    const KEY: &str = "sasl.oauthbearer.token.endpoint.url";
+    let allowed = ("sasl.oauthbearer.allowed.urls", "https://idp.example/token, https://idp.example/keys");
+    for url in [
+        "file:///etc/shadow",
+        "http://169.254.169.254/latest/meta-data",
+        "HTTPS://idp.example/token",
+        "https://idp.example/token?x",
+        "https://idp.example",
+        "https://idp.example/to\nken",
+    ] {
+        for key in [KEY, "sasl.oauthbearer.jwks.endpoint.url"] {
+            let error = Security::from_props(&props(&[(key, url), allowed])).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().contains(key) && !error.message().contains(url), "{error}");
+        }
+    }
+    Security::from_props(&props(&[(KEY, "https://idp.example/token"), allowed])).unwrap();
+    Security::from_props(&props(&[(KEY, "https://idp.example/token")])).unwrap_err();
+}

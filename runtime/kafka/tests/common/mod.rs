@@ -69,7 +69,12 @@ impl Worker {
 
     /// A holder that thinks for so long before it joins, except for the first time.
     pub(crate) async fn with(options: GroupOptions, thinks: Duration) -> Self {
-        let groups = KafkaGroups::new(&bootstrap(), Props::new()).expect("groups");
+        Self::at(&bootstrap(), options, thinks).await
+    }
+
+    /// As [`Worker::with`], at other brokers.
+    pub(crate) async fn at(bootstrap: &str, options: GroupOptions, thinks: Duration) -> Self {
+        let groups = KafkaGroups::new(bootstrap, Props::new()).expect("groups");
         let name = options.client_id.clone();
         let member = groups.join(options).await.expect("a member");
         let (sender, seen) = mpsc::unbounded_channel();
@@ -101,6 +106,11 @@ impl Worker {
             _ => None,
         })
         .await
+    }
+
+    /// Why it cannot be a member.
+    pub(crate) async fn failed(&mut self) -> String {
+        self.until(|seen| if let Seen::Failed(error) = seen { Some(error) } else { None }).await
     }
 
     /// Sees nothing for so long.

@@ -33,6 +33,8 @@ pub(crate) struct FakeHerder {
     pub(crate) ready: AtomicBool,
     /// How long every call takes.
     pub(crate) delay: Mutex<Duration>,
+    /// How long a validation takes.
+    pub(crate) validate_delay: Mutex<Duration>,
     /// The last configuration that was written.
     pub(crate) written: Mutex<Props>,
     /// Where every write is answered.
@@ -77,6 +79,7 @@ impl FakeHerder {
             worker_id: worker_id.to_owned(),
             ready: AtomicBool::new(true),
             delay: Mutex::default(),
+            validate_delay: Mutex::default(),
             written: Mutex::default(),
             leader: Mutex::default(),
             signing: Mutex::new(Signing::Off),
@@ -375,6 +378,10 @@ impl Herder for FakeHerder {
     }
 
     async fn validate(&self, plugin: &str, config: Props) -> Result<ConfigInfos> {
+        let delay = *self.validate_delay.lock().unwrap();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let mut configs = self.keys(plugin, &config)?;
         for (key, value) in &mut configs {
             let recommended_values = std::mem::take(&mut value.recommended_values);

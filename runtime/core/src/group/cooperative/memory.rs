@@ -17,7 +17,7 @@ pub(super) struct Memory {
     /// Workers that are gone and what they had, the longest gone first.
     missing: Vec<Missing>,
     /// Work that was stopped so that this member can have it.
-    pub(super) planned: BTreeMap<Unit, String>,
+    planned: BTreeMap<Unit, String>,
     /// Whether work was moved in the last round.
     moved: bool,
     /// How many times in a row moving was called for right after moving.
@@ -59,7 +59,7 @@ impl Memory {
     }
 
     /// Looks for work that was given to somebody and that nobody runs. What its own worker can have back at once, or a new worker in its
-    /// place, is in the answer; the rest is waiting in `missing`, until its time is over.
+    /// place, is in the answer, with what was stopped for somebody; the rest is waiting in `missing`, until its time is over.
     pub(super) fn account(
         &mut self,
         round: &Round<'_>,
@@ -83,6 +83,11 @@ impl Memory {
         }
         self.missing.retain(|missing| missing.until_ms > round.now_ms);
         self.hand_over(round, newcomers, &mut hints);
+        for (unit, member) in std::mem::take(&mut self.planned) {
+            if let Some(peer) = round.peers.iter().position(|peer| peer.member == member) {
+                hints.entry(unit).or_insert(peer);
+            }
+        }
         hints
     }
 

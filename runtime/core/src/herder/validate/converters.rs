@@ -53,7 +53,10 @@ pub(super) fn check(plugins: &Plugins, config: &Props, configs: &mut Configs) {
                 format!("Class class {} does not implement the Converter interface", plugin.class()),
             ),
             Ok(plugin) => {
-                let own = strip_prefix(config, name);
+                let mut own = strip_prefix(config, name);
+                // The worker sets it from how the converter is used.
+                let usage = name.strip_suffix(".converter").unwrap_or(name);
+                own.insert("converter.type".to_owned(), usage.to_owned());
                 for mut key in plugin.config_def().keys {
                     // Its error has the key as the converter knows it, as Kafka Connect's has.
                     let mut value = key.validate(&own);

@@ -9,7 +9,7 @@ mod tail;
 mod write;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use millrace_api::log::{Log, TopicSpec};
@@ -127,7 +127,7 @@ pub struct CompactedTopic {
     waits: mpsc::UnboundedSender<tail::Wait>,
     writer: write::Writer,
     fenced: write::Fenced,
-    reading: JoinHandle<()>,
+    running: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl CompactedTopic {
@@ -164,13 +164,14 @@ impl CompactedTopic {
         let (deliver, deliveries) = mpsc::channel(WAITING);
         let (waits, waiting) = mpsc::unbounded_channel();
         let tail = tail::Tail::open(Arc::clone(log), options, &bounds, deliver).await?;
+        let (writer, writing) = write::Writer::new(Arc::clone(log), options);
         let topic = Self {
             name: options.name.clone(),
             log: Arc::clone(log),
             waits,
-            writer: write::Writer::new(Arc::clone(log), options),
+            writer,
             fenced: write::Fenced::new(Arc::clone(log), options),
-            reading: tokio::spawn(tail.run(waiting)),
+            running: Mutex::new(vec![tokio::spawn(tail.run(waiting)), tokio::spawn(writing)]),
         };
         Ok((topic, Deliveries(Receiver::Bounded(deliveries))))
     }
@@ -179,6 +180,20 @@ impl CompactedTopic {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Stops reading and writing; nothing holds the log any more when this returns. Writes that were not answered may be lost.
+    pub async fn close(&self) {
+        let running = self.stop();
+        for task in running {
+            let _ = task.await;
+        }
+    }
+
+    fn stop(&self) -> Vec<JoinHandle<()>> {
+        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        running.iter().for_each(JoinHandle::abort);
+        running
     }
 
     /// The offset after the last record of each partition, whether it is committed or not: an open transaction may hold records
@@ -200,7 +215,7 @@ impl CompactedTopic {
 
 impl Drop for CompactedTopic {
     fn drop(&mut self) {
-        self.reading.abort();
+        self.stop();
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(log: Arc<dyn Log>, options: &TopicOptions) -> Self {
+    /// The queue, and what works it off.
+    pub(super) fn new(log: Arc<dyn Log>, options: &TopicOptions) -> (Self, impl Future<Output = ()> + use<>) {
         let (queue, writes) = mpsc::unbounded_channel();
         let work = Work {
             log,
@@ -40,8 +41,7 @@ impl Writer {
             overrides: options.producer.clone(),
             producer: None,
         };
-        tokio::spawn(work.run(writes));
-        Self { topic: options.name.clone(), queue }
+        (Self { topic: options.name.clone(), queue }, work.run(writes))
     }
 
     pub(super) async fn write(&self, entries: Vec<Entry>) -> Result<()> {

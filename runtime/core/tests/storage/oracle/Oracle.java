@@ -18,7 +18,7 @@ import org.apache.kafka.connect.util.*;
 
 /**
  * Records what Kafka Connect's own stores make of records, and which records they write, as lines of JSON:
- * config.jsonl, status.jsonl, offsets.jsonl (folds over random records) and writes.jsonl.
+ * config.jsonl, status.jsonl, offsets.jsonl (folds over random records), writes.jsonl, and a standalone worker's standalone.offsets.
  *
  *   javac -d /tmp/oracle -cp 'lib/*' Oracle.java && java -cp '/tmp/oracle:lib/*' org.apache.kafka.connect.storage.Oracle .
  *   (lib: connect-runtime, connect-json 4.3.1 and what they need; Java 17)
@@ -34,6 +34,7 @@ public class Oracle {
         status();
         offsets();
         writes();
+        file();
         System.exit(0);
     }
 
@@ -354,6 +355,22 @@ public class Oracle {
             offset("c", partition, Map.of());
         }
         written.close();
+    }
+
+    static void file() throws Exception {
+        Map<String, String> props = new HashMap<>();
+        props.put("bootstrap.servers", "127.0.0.1:1");
+        props.put("key.converter", "org.apache.kafka.connect.json.JsonConverter");
+        props.put("value.converter", "org.apache.kafka.connect.json.JsonConverter");
+        props.put("offset.storage.file.filename", folder + "standalone.offsets");
+        FileOffsetBackingStore store = new FileOffsetBackingStore(converter());
+        store.configure(new org.apache.kafka.connect.runtime.standalone.StandaloneConfig(props));
+        store.start();
+        Map<ByteBuffer, ByteBuffer> values = new HashMap<>();
+        for (int i = 0; i < 20; i++)
+            values.put(ByteBuffer.wrap(bytes("[\"c\",{\"filename\":\"/tmp/" + i + "\"}]")), i == 7 ? null : ByteBuffer.wrap(bytes("{\"position\":" + i + "}")));
+        store.set(values, null).get();
+        store.stop();
     }
 
     static Map<String, Object> map(Object... entries) {

@@ -7,7 +7,7 @@ mod sasl;
 
 pub(super) use broker::{ApiVersions, Broker, FindCoordinator, Metadata, Range};
 pub(super) use group::{Heartbeat, JoinGroup, Joined, LeaveGroup, SyncGroup};
-pub(super) use sasl::{Authenticated, SaslAuthenticate, SaslHandshake};
+pub(super) use sasl::{SaslAuthenticate, SaslHandshake};
 
 use super::wire::{Malformed, Reader, Writer};
 

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::super::wire::{Malformed, Reader, Writer};
 use super::broker::Coordinator;
+use super::sasl::Authenticated;
 use super::*;
 
 fn recorded(kind: &str, name: &str, version: i16) -> Vec<u8> {
