@@ -79,9 +79,9 @@ impl Worker {
     /// A worker that reports on `events`.
     #[must_use]
     pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
-        let (fencing, metrics) = (OnceLock::new(), Metrics::default());
         let offsets = OffsetStores::new(Arc::clone(&parts.log), offsets_topic(&parts));
-        Arc::new(Self { parts, fencing, metrics, offsets, events, running: Mutex::default() })
+        let fencing = OnceLock::new();
+        Arc::new(Self { parts, fencing, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }
 
     /// What it is made of.
