@@ -4,8 +4,8 @@
 
 #[path = "storage/folds.rs"]
 mod folds;
-#[path = "storage/kafka.rs"]
-mod kafka;
+#[path = "storage/outages.rs"]
+mod outages;
 #[path = "storage/properties.rs"]
 mod properties;
 #[path = "storage/topics.rs"]

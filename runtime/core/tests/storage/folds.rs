@@ -8,6 +8,7 @@ use millrace_api::config::Props;
 use millrace_core::herder::{State, TargetState};
 use millrace_core::storage::config::{ClusterConfig, ConfigChange, ConnectorState};
 use millrace_core::storage::offsets::OffsetView;
+use millrace_core::storage::read_offsets_file;
 use millrace_core::storage::status::{StatusRecord, StatusView};
 use serde_json::{Value, json};
 
@@ -133,5 +134,25 @@ fn offsets() {
             }
             assert_eq!(view.offsets_of(name).unwrap().len(), expected.len(), "{name}, line {}", line + 1);
         }
+    }
+}
+
+#[test]
+fn the_file_of_a_standalone_worker() {
+    let bytes = include_bytes!("oracle/standalone.offsets");
+    let mut view = OffsetView::new();
+    let entries = read_offsets_file(bytes).unwrap();
+    assert_eq!((entries.len(), entries.iter().filter(|entry| entry.value.is_none()).count()), (20, 1));
+    for entry in &entries {
+        view.apply(&entry.key, entry.value.as_deref());
+    }
+    for n in 0..20 {
+        let partition = json!({"filename": format!("/tmp/{n}")});
+        let found = view.offset("c", partition.as_object().unwrap()).unwrap();
+        assert_eq!(found, json!({"position": n}).as_object().cloned().filter(|_| n != 7), "{n}");
+    }
+    assert_eq!(read_offsets_file(&[]).unwrap(), []);
+    for end in 1..bytes.len() {
+        assert!(read_offsets_file(&bytes[..end]).is_err(), "cut at {end}");
     }
 }

@@ -1,4 +1,9 @@
-//! Topics on Kafka, and those of a real Kafka Connect worker.
+//! Kafka Connect's internal topics on Kafka, and those of a real Kafka Connect worker.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub, reason = "a test")]
+
+#[path = "../../core/tests/storage/topics.rs"]
+mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +18,6 @@ use millrace_core::storage::topic::{CompactedTopic, Deliveries, Delivery, Intern
 use millrace_kafka::{ClientProps, KafkaLog};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-use super::topics;
 
 fn open() -> Arc<dyn Log> {
     let bootstrap = std::env::var("MILLRACE_TEST_KAFKA").expect("MILLRACE_TEST_KAFKA: the brokers to test against");
