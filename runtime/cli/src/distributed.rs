@@ -18,7 +18,7 @@ pub(crate) async fn run(args: Distributed, environment: Environment) -> Result<(
     let settings = Settings::read(Mode::Distributed, args.worker.as_deref(), &environment)?;
     settings.log();
     let scraped = metrics_port::wanted(&environment);
-    let configured = Configured::new(Mode::Distributed, settings.props, environment)?;
+    let configured = Configured::new(Mode::Distributed, &settings.props, environment)?;
     if args.check {
         configured.check()?;
         output::note(args.json, "the configuration is valid");

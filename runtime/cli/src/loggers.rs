@@ -53,7 +53,7 @@ impl TracingLoggers {
     pub(crate) fn new(filter: &str) -> Result<Arc<Self>, String> {
         let targets = Targets::from_str(filter).map_err(|error| error.to_string())?;
         let mut table = LoggerTable::new(level(targets.default_level().unwrap_or(LevelFilter::OFF)));
-        for (target, filter) in targets.iter() {
+        for (target, filter) in &targets {
             table.configure(&dotted(target), level(filter));
         }
         for (package, _) in ALIASES {

@@ -17,7 +17,7 @@ pub(crate) async fn run(args: Standalone, environment: Environment) -> Result<()
     let settings = Settings::read(Mode::Standalone, Some(&args.worker), &environment)?;
     settings.log();
     let scraped = metrics_port::wanted(&environment);
-    let configured = Configured::new(Mode::Standalone, settings.props, environment)?;
+    let configured = Configured::new(Mode::Standalone, &settings.props, environment)?;
     let connectors = args.connectors.iter().map(|path| read_connector(path)).collect::<Result<Vec<_>>>()?;
     if args.check {
         configured.check()?;

@@ -11,7 +11,7 @@ use millrace_core::herder::{Cluster, Herder as _, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::providers::{Environment, Providers};
 use millrace_core::worker::WorkerParts;
-use millrace_core::worker_config::{Mode, Store, WorkerConfig, declared_topics};
+use millrace_core::worker_config::{Mode, Store, WorkerConfig, client_props, declared_topics};
 use millrace_kafka::{ClientProps, KafkaGroups, KafkaLog};
 use millrace_local::{LocalLog, LocalOptions, LocalStateStores};
 use millrace_rest::topics::{LogTopics, TopicsOptions};
@@ -39,8 +39,8 @@ pub(crate) struct Configured {
 
 impl Configured {
     /// Resolves variables, checks every key, and warns of what has no effect.
-    pub(crate) fn new(mode: Mode, props: Props, environment: Environment) -> Result<Self> {
-        let props = Providers::from_worker(&props, &environment)?.resolve(&props)?.props;
+    pub(crate) fn new(mode: Mode, props: &Props, environment: Environment) -> Result<Self> {
+        let props = Providers::from_worker(props, &environment)?.resolve(props)?.props;
         let (config, warnings) = WorkerConfig::load(mode, &props)?;
         for warning in warnings {
             tracing::warn!("{} {}", warning.key, warning.text);
@@ -101,12 +101,11 @@ pub(crate) async fn start_distributed(configured: Configured) -> Result<Running>
     data_dir(&configured.config)?;
     let Assembled { parts, worker_id, url, rest, log } = assemble(configured).await?;
     let bootstrap = parts.config.bootstrap_servers.as_ref().map(|servers| servers.join(",")).unwrap_or_default();
-    let loggers = crate::loggers::global();
     let cluster = Cluster {
         url,
-        groups: Arc::new(KafkaGroups::new(&bootstrap, parts.props.clone())?),
+        groups: Arc::new(KafkaGroups::new(&bootstrap, client_props(&parts.props))?),
         peers: Arc::new(PeerClient::new(&parts.config.group.signature_algorithm)?),
-        loggers: Some(loggers),
+        loggers: crate::loggers::global(),
     };
     let herder = WorkerHerder::distributed(parts, worker_id, cluster).await?;
     let rest = serve(Arc::clone(&herder) as Arc<_>, rest).await?;
@@ -154,7 +153,11 @@ async fn assemble(configured: Configured) -> Result<Assembled> {
         loggers: crate::loggers::global(),
         ..rest_options(&config)
     };
-    let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), stores, kafka };
+    let internal = match &config.bootstrap_servers {
+        Some(servers) => Arc::new(KafkaLog::new(&servers.join(","), ClientProps::of_worker(&props))?) as Arc<dyn Log>,
+        None => Arc::clone(&log),
+    };
+    let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), internal, stores, kafka };
     Ok(Assembled { parts, worker_id: advertised.worker_id(), url: advertised.url(), rest, log })
 }
 

@@ -25,7 +25,7 @@ const DEFAULTS: [(&str, &str); 11] = [
 /// Keys whose wrong values are not refused with Kafka's words, or not here.
 fn differs(key: &str, value: &str) -> bool {
     // Java classes are not looked for; converters are when the worker starts.
-    key.ends_with(".class") || key.ends_with("converter")
+    key.rsplit('.').next() == Some("class") || key.ends_with("converter")
         // "Invalid value V for configuration K" comes before what Kafka says.
         || ["listeners", "response.http.headers.config"].contains(&key)
         // What would stop commits or wait for ever.

@@ -113,7 +113,7 @@ async fn login_modules_are_never_loaded() {
     }
 }
 
-/// Attack 2 (HackerOne 1529790): what is checked is a client's resolved settings, so that nesting does not help: the same is refused
+/// Attack 2 (`HackerOne` 1529790): what is checked is a client's resolved settings, so that nesting does not help: the same is refused
 /// as the worker's setting of the same client.
 #[tokio::test]
 async fn it_does_not_matter_where_a_setting_comes_from() {

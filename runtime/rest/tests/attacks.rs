@@ -129,7 +129,7 @@ async fn a_validation_that_hangs_ends_like_every_other() {
     let herder = herder();
     let options = RestOptions { validate_timeout: Duration::from_millis(100), ..options() };
     let server = start(&herder, options).await;
-    *herder.validate_delay.lock().unwrap() = Duration::from_secs(60);
+    *herder.validate_delay.lock().unwrap() = Duration::from_mins(1);
     let body = r#"{"connector.class":"FileStreamSource","topic":"t","name":"x"}"#;
     let line = "PUT /connector-plugins/FileStreamSource/config/validate";
     let began = Instant::now();
@@ -192,6 +192,6 @@ async fn traces_and_errors_do_not_repeat_secrets() {
     let wrong = config.replace(r#""1""#, r#""hunter2-canary""#);
     for line in ["PUT /connectors/c/config", "PUT /connector-plugins/MirrorSourceConnector/config/validate"] {
         let answer = send(address, line, &wrong).await;
-        assert!(!answer.body.contains(r#"Invalid value hunter2"#), "{line}: {}", answer.body);
+        assert!(!answer.body.contains("Invalid value hunter2"), "{line}: {}", answer.body);
     }
 }

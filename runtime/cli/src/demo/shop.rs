@@ -39,7 +39,7 @@ impl Shop {
         };
         let database = Database::sqlite(&data.join("shopstream.db"));
         database.execute(TABLES).await?;
-        let configured = Configured::new(Mode::Standalone, worker_props(&data, rest)?, process_environment())?;
+        let configured = Configured::new(Mode::Standalone, &worker_props(&data, rest)?, process_environment())?;
         let running = worker::start(configured).await?;
         let mut connectors = Vec::new();
         for text in CONNECTORS {

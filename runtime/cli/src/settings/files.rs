@@ -13,7 +13,7 @@ fn read_properties(path: &Path) -> Result<Props> {
     let mut props = Props::new();
     java_properties::PropertiesIter::new(bytes.as_slice())
         .read_into(|key, value| {
-            props.insert(key, value);
+            props.insert(key.to_owned(), value);
         })
         .map_err(|error| Error::config(format!("{} is no Java properties file", path.display())).because(error))?;
     Ok(props)
@@ -37,19 +37,19 @@ fn parse_toml(text: &str) -> Result<Props> {
     let mut entries: Vec<_> = table.into_iter().collect();
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (key, value) in entries {
-        flatten(key, value.kind, &mut props)?;
+        flatten(&key, value.kind, &mut props)?;
     }
     Ok(props)
 }
 
-fn flatten(key: String, value: ValueKind, props: &mut Props) -> Result<()> {
+fn flatten(key: &str, value: ValueKind, props: &mut Props) -> Result<()> {
     let text = match value {
         ValueKind::Table(table) => {
             let mut entries: Vec<_> = table.into_iter().collect();
             entries.sort_by(|(a, _), (b, _)| a.cmp(b));
             return entries
                 .into_iter()
-                .try_for_each(|(inner, value)| flatten(format!("{key}.{inner}"), value.kind, props));
+                .try_for_each(|(inner, value)| flatten(&format!("{key}.{inner}"), value.kind, props));
         }
         ValueKind::Array(items) => {
             let texts = items.into_iter().map(|item| match item.kind {
@@ -63,7 +63,7 @@ fn flatten(key: String, value: ValueKind, props: &mut Props) -> Result<()> {
         ValueKind::Nil => String::new(),
         plain => plain.to_string(),
     };
-    if props.insert(key.clone(), text).is_some() {
+    if props.insert(key.to_owned(), text).is_some() {
         return Err(Error::config(format!("Invalid configuration {key}: it is there twice")));
     }
     Ok(())

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub const MILLRACE: &str = env!("CARGO_BIN_EXE_millrace");
+pub(crate) const MILLRACE: &str = env!("CARGO_BIN_EXE_millrace");
 
 /// `millrace standalone` until it is dropped.
-pub struct Worker {
+pub(crate) struct Worker {
     child: Child,
     address: String,
 }
 
 impl Worker {
     /// Starts on the embedded log in `dir` with these lines in its file; its log goes to `dir/log`.
-    pub fn start(dir: &Path, settings: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(dir: &Path, settings: &str, environment: &[(&str, &str)]) -> Self {
         let properties = dir.join("worker.properties");
         let data = dir.join("data");
         std::fs::write(&properties, format!("listeners=http://127.0.0.1:0\ndata.dir={}\n{settings}", data.display()))
@@ -43,7 +43,7 @@ impl Worker {
     }
 
     /// Status and body of an answer.
-    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
+    pub(crate) fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut stream = TcpStream::connect(&self.address).expect("connected");
         write!(
@@ -62,7 +62,7 @@ impl Worker {
 
     /// Asks until the answer is as wanted.
     #[allow(dead_code, reason = "not every test waits")]
-    pub fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) -> String {
         let began = Instant::now();
         loop {
             let (_, body) = self.request("GET", path, None);

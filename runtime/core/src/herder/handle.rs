@@ -285,7 +285,7 @@ impl Herder for WorkerHerder {
     }
 
     async fn cluster_id(&self) -> Result<String> {
-        self.worker.parts().log.cluster_id().await
+        self.worker.parts().internal.cluster_id().await
     }
 
     fn ready(&self) -> bool {

@@ -158,7 +158,7 @@ async fn open(worker: &Worker, topic: &TopicOptions, config: &Props) -> Result<(
     if let Some(own) = config.get("offsets.storage.topic").filter(|own| !own.trim().is_empty()) {
         options.name.clone_from(own);
     }
-    let (topic, mut deliveries) = CompactedTopic::open(Arc::clone(&worker.parts().log), options).await?;
+    let (topic, mut deliveries) = CompactedTopic::open(Arc::clone(&worker.parts().internal), options).await?;
     let mut view = OffsetView::new();
     loop {
         match deliveries.next().await {

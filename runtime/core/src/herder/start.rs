@@ -135,7 +135,7 @@ impl WorkerHerder {
 }
 
 async fn opened(parts: &WorkerParts, options: TopicOptions) -> Result<Opened> {
-    let (topic, deliveries) = CompactedTopic::open(Arc::clone(&parts.log), options).await?;
+    let (topic, deliveries) = CompactedTopic::open(Arc::clone(&parts.internal), options).await?;
     Ok((Arc::new(topic), deliveries))
 }
 

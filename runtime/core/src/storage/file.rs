@@ -66,6 +66,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes or null. Their class is described once and referred to after that.
+    #[allow(clippy::option_option, reason = "malformed, null, bytes")]
     fn array(&mut self) -> Option<Option<Vec<u8>>> {
         match self.u8()? {
             NULL => return Some(None),

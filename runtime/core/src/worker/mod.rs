@@ -36,6 +36,8 @@ pub struct WorkerParts {
     pub plugins: Arc<Plugins>,
     /// Where records go.
     pub log: Arc<dyn Log>,
+    /// The same log with the client settings of the worker itself, for its internal topics.
+    pub internal: Arc<dyn Log>,
     /// Where aggregates keep state.
     pub stores: Arc<dyn StateStores>,
     /// Whether the log is Kafka.
@@ -79,7 +81,7 @@ impl Worker {
     /// A worker that reports on `events`.
     #[must_use]
     pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
-        let offsets = OffsetStores::new(Arc::clone(&parts.log), offsets_topic(&parts));
+        let offsets = OffsetStores::new(Arc::clone(&parts.internal), offsets_topic(&parts));
         let fencing = OnceLock::new();
         Arc::new(Self { parts, fencing, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }

@@ -106,7 +106,7 @@ impl Consumer for FlakyConsumer {
                 return Err(Error::external("this consumer has ended"));
             }
             if let Err(error) = check(&self.down, &self.failed) {
-                self.ended = self.failed.load(SeqCst) % 2 == 0;
+                self.ended = self.failed.load(SeqCst).is_multiple_of(2);
                 return Err(error);
             }
             // Notices an outage soon.
@@ -202,6 +202,7 @@ async fn an_outage_is_waited_out() {
     assert_eq!(topic.read_to_end().await.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "callers write literals")]
 fn map(value: serde_json::Value) -> Json {
     value.as_object().unwrap().clone()
 }

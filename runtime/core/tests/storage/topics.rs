@@ -46,7 +46,7 @@ async fn initial(deliveries: &mut Deliveries) -> Vec<String> {
 }
 
 async fn next(deliveries: &mut Deliveries) -> Delivery {
-    tokio::time::timeout(Duration::from_secs(60), deliveries.next()).await.expect("a delivery").expect("an open topic")
+    tokio::time::timeout(Duration::from_mins(1), deliveries.next()).await.expect("a delivery").expect("an open topic")
 }
 
 /// Reads on until the topic says that the end has been reached.

@@ -208,6 +208,7 @@ pub fn parts(dir: &std::path::Path, more: &[(&str, &str)], log: Arc<dyn Log>, se
         config: WorkerConfig::parse(&worker).expect("a worker configuration"),
         props: worker,
         plugins: Arc::new(plugins),
+        internal: Arc::clone(&log),
         log,
         stores: Arc::new(LocalStateStores::open(dir, &LocalOptions::default()).expect("state tables")),
         kafka: false,

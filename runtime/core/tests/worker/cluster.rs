@@ -165,7 +165,7 @@ struct Group {
 impl Group {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let log = Arc::new(LocalLog::open(&dir.path().join("log"), LocalOptions::default()).unwrap());
+        let log = Arc::new(LocalLog::open(dir.path().join("log"), LocalOptions::default()).unwrap());
         let (coordinator, wires) = (Coordinator::start(), Wires::default());
         Self { log, seen: Arc::default(), coordinator, wires, dir }
     }

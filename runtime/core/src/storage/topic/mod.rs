@@ -164,14 +164,14 @@ impl CompactedTopic {
         let (deliver, deliveries) = mpsc::channel(WAITING);
         let (waits, waiting) = mpsc::unbounded_channel();
         let tail = tail::Tail::open(Arc::clone(log), options, &bounds, deliver).await?;
-        let (writer, writing) = write::Writer::new(Arc::clone(log), options);
+        let (writer, queued) = write::Writer::new(Arc::clone(log), options);
         let topic = Self {
             name: options.name.clone(),
             log: Arc::clone(log),
             waits,
             writer,
             fenced: write::Fenced::new(Arc::clone(log), options),
-            running: Mutex::new(vec![tokio::spawn(tail.run(waiting)), tokio::spawn(writing)]),
+            running: Mutex::new(vec![tokio::spawn(tail.run(waiting)), tokio::spawn(queued)]),
         };
         Ok((topic, Deliveries(Receiver::Bounded(deliveries))))
     }
