@@ -13,7 +13,7 @@ fn read_properties(path: &Path) -> Result<Props> {
     let mut props = Props::new();
     java_properties::PropertiesIter::new(bytes.as_slice())
         .read_into(|key, value| {
-            props.insert(key.to_owned(), value);
+            props.insert(key.clone(), value);
         })
         .map_err(|error| Error::config(format!("{} is no Java properties file", path.display())).because(error))?;
     Ok(props)
