@@ -113,7 +113,7 @@ impl Chain {
             taken: &mut self.taken,
             dictionary,
             delta: &mut self.delta,
-            routed: (Vec::new(), 0),
+            routed: None,
             done: Vec::new(),
         };
         for row in batch.rows() {
@@ -165,8 +165,8 @@ struct Run<'r> {
     taken: &'r mut Taken,
     dictionary: Vec<SchemaRef>,
     delta: &'r mut DeltaWriter,
-    /// Name and number of the topic that a stage routed to last; no stage routes to one without a name.
-    routed: (Vec<u8>, u32),
+    /// Name and number of the topic that a stage routed to last.
+    routed: Option<(Vec<u8>, u32)>,
     /// What became of the input: its rows, with masks.
     done: Vec<(u32, Row)>,
 }
@@ -361,11 +361,14 @@ impl Run<'_> {
         if current.mask & mask::TOPIC != 0 {
             let name = current.part(TOPIC, current.topic, self.batch, self.buffers).unwrap_or_default();
             // Most records go where the one before went.
-            if *self.routed.0 != *name {
-                let topic = self.delta.topic(self.batch, std::str::from_utf8(name).unwrap_or_default());
-                self.routed = (name.to_vec(), topic);
-            }
-            row.topic = self.routed.1;
+            row.topic = match &self.routed {
+                Some((known, topic)) if **known == *name => *topic,
+                _ => {
+                    let topic = self.delta.topic(self.batch, std::str::from_utf8(name).unwrap_or_default());
+                    self.routed = Some((name.to_vec(), topic));
+                    topic
+                }
+            };
         }
         self.done.push((current.mask, row));
     }

@@ -88,7 +88,11 @@ impl WorkerHerder {
         peers: Option<Arc<dyn Peers>>,
         loggers: Option<Arc<dyn Loggers>>,
     ) -> Result<Arc<Self>> {
-        let settings = HerderSettings::of_worker(&parts.props)?;
+        let mut settings = HerderSettings::of_worker(&parts.props)?;
+        if peers.is_none() {
+            // Who is alone needs no keys for requests among workers.
+            "compatible".clone_into(&mut settings.connect_protocol);
+        }
         let options = settings.options(worker_id.clone(), url)?;
         let group = settings.group(&format!("connect-{worker_id}"));
         let exactly_once = parts.config.exactly_once_source_support.as_deref().unwrap_or_default();

@@ -277,9 +277,19 @@ impl Pump {
         positions.retain(|partition, offset| {
             self.assigned.contains(partition) && self.committed.get(partition).is_none_or(|before| *before < *offset)
         });
-        if !positions.is_empty() {
-            self.feed.consumer.commit(&positions).await?;
-            self.committed.extend(positions);
+        if positions.is_empty() {
+            return Ok(());
+        }
+        match self.feed.consumer.commit(&positions).await {
+            // The group has moved on while this member kept its partitions: what it still has is committed next time, and what it
+            // has lost is announced.
+            Err(error) if error.kind() == ErrorKind::Fenced => {
+                tracing::warn!(task = %self.id, %error, "positions were not committed because the group rebalances, trying again");
+            }
+            committed => {
+                committed?;
+                self.committed.extend(positions);
+            }
         }
         Ok(())
     }
