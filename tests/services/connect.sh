@@ -4,7 +4,7 @@
 connect_install() { kafka_install; }
 
 connect_kafka() { # the bootstrap servers
-  if any_alive kafka; then kafka_env | head -1 | cut -d= -f2; else
+  if any_alive kafka; then kafka_env | sed -n 1p | cut -d= -f2; else
     [ -n "${MILLRACE_TEST_KAFKA:-}" ] || die "Kafka Connect needs Kafka, and none runs in $RUN_DIR" "tests/services/ctl start kafka"
     echo "$MILLRACE_TEST_KAFKA"
   fi
