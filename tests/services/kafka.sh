@@ -167,7 +167,7 @@ kafka_metadata() { # kafka_metadata <host> <port>
 }
 
 kafka_cluster_of() { # kafka_cluster_of <host:port>: the cluster id, a printable run of 22 characters
-  kafka_metadata "${1%:*}" "${1##*:}" 2>/dev/null | sed 's/../\\x&/g' | xargs -0 printf '%b' | tr -c 'A-Za-z0-9_-' '\n' | grep -xE '.{22}' | head -1
+  kafka_metadata "${1%:*}" "${1##*:}" 2>/dev/null | sed 's/../\\x&/g' | xargs -0 printf '%b' | tr -c 'A-Za-z0-9_-' '\n' | grep -xE '.{22}' | sed -n 1p
 }
 
 kafka_ready() { # ours, and it counts every broker that lives: it has caught up and is in service
@@ -186,7 +186,7 @@ kafka_end() { end kafka "$1" TERM 15; }
 kafka_restarted() { # waits until the restarted replicas are in sync, so that the next broker may be killed without loss
   local servers deadline=$((SECONDS + 30)) behind
   all_alive kafka || return 0
-  servers=$(kafka_env | head -1 | cut -d= -f2)
+  servers=$(kafka_env | sed -n 1p | cut -d= -f2)
   while :; do
     behind=$(kafka_tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$servers" --describe --under-replicated-partitions 2>&1) || behind=unknown
     [ -n "$behind" ] || return 0
