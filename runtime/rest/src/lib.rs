@@ -8,7 +8,6 @@
 //! The oracle is a real worker: `tests/golden` holds its answers, and `tests/rest.rs` asks the same questions.
 
 mod active;
-mod advertised;
 mod answer;
 mod body;
 mod client;
@@ -36,7 +35,6 @@ mod tasks;
 pub mod topics;
 mod validations;
 
-pub use advertised::Advertised;
 pub use options::RestOptions;
 pub use peers::PeerClient;
 pub use server::{RestServer, serve};
