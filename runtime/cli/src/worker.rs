@@ -51,6 +51,7 @@ impl Configured {
     /// What can be checked of the rest without starting anything.
     pub(crate) fn check(&self) -> Result<()> {
         listener(&self.config)?;
+        RestOptions::of(&self.config, &self.props)?;
         declared_topics(&self.props)?;
         for store in [Store::Config, Store::Offset, Store::Status] {
             self.config.storage_topic(store, &self.props)?;
@@ -104,7 +105,7 @@ pub(crate) async fn start_distributed(configured: Configured) -> Result<Running>
     let cluster = Cluster {
         url,
         groups: Arc::new(KafkaGroups::new(&bootstrap, client_props(&parts.props))?),
-        peers: Arc::new(PeerClient::new(&parts.config.group.signature_algorithm)?),
+        peers: Arc::new(PeerClient::new(&parts.config.group.signature_algorithm, rest.forward_tls.clone())?),
         loggers: crate::loggers::global(),
     };
     let herder = WorkerHerder::distributed(parts, worker_id, cluster).await?;
@@ -151,7 +152,7 @@ async fn assemble(configured: Configured) -> Result<Assembled> {
         instance: uuid::Uuid::new_v4().to_string(),
         topics: topics(&config, &log),
         loggers: crate::loggers::global(),
-        ..rest_options(&config)
+        ..RestOptions::of(&config, &props)?
     };
     let internal = match &config.bootstrap_servers {
         Some(servers) => Arc::new(KafkaLog::new(&servers.join(","), ClientProps::of_worker(&props))?) as Arc<dyn Log>,
@@ -159,16 +160,6 @@ async fn assemble(configured: Configured) -> Result<Assembled> {
     };
     let parts = WorkerParts { config, props, plugins, log: Arc::clone(&log), internal, stores, kafka };
     Ok(Assembled { parts, worker_id: advertised.worker_id(), url: advertised.url(), rest, log })
-}
-
-/// What the worker's keys say about the REST API.
-fn rest_options(config: &WorkerConfig) -> RestOptions {
-    RestOptions {
-        topic_tracking: config.topic_tracking_enable,
-        topic_tracking_reset: config.topic_tracking_allow_reset,
-        verification_algorithms: config.group.verification_algorithms.clone(),
-        ..RestOptions::default()
-    }
 }
 
 /// What the REST API shows of the log, if anything.
@@ -224,14 +215,12 @@ fn components(data: &Path) -> Result<Arc<WasmComponents>> {
     Ok(Arc::new(components))
 }
 
-/// Address of the first http listener.
+/// Address of the first listener.
 fn listener(config: &WorkerConfig) -> Result<SocketAddr> {
     let text = config.rest.listeners.first().map_or("http://127.0.0.1:8083", String::as_str);
     let invalid = |cause: &str| Error::config(format!("Invalid value {text} for configuration listeners: {cause}"));
-    let (_, rest) = text
-        .split_once("://")
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http"))
-        .ok_or_else(|| invalid("only http:// is supported, for instance http://127.0.0.1:8083"))?;
+    let (_, rest) = scheme(text)
+        .ok_or_else(|| invalid("expected http://host:port or https://host:port, for instance http://127.0.0.1:8083"))?;
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(|| invalid("the port is missing"))?;
     let port: u16 = port.parse().map_err(|_| invalid("the port is no number up to 65535"))?;
     let host = match host {
@@ -248,8 +237,16 @@ fn listener(config: &WorkerConfig) -> Result<SocketAddr> {
     bound.map_err(|error| invalid("no port is free").because(error))
 }
 
+/// The scheme of a listener, and what is behind it.
+fn scheme(listener: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = listener.split_once("://")?;
+    ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)).then_some((scheme, rest))
+}
+
 /// All listeners, the first with its address as it was found.
 fn listeners(config: &WorkerConfig, first: SocketAddr) -> String {
+    let scheme =
+        config.rest.listeners.first().and_then(|listener| scheme(listener)).map_or("http", |(scheme, _)| scheme);
     let others = config.rest.listeners.iter().skip(1).cloned();
-    std::iter::once(format!("http://{first}")).chain(others).collect::<Vec<_>>().join(",")
+    std::iter::once(format!("{scheme}://{first}")).chain(others).collect::<Vec<_>>().join(",")
 }

@@ -16,6 +16,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use millrace_tls::Connector;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -63,6 +65,8 @@ impl fmt::Display for Unsent {
 pub(crate) struct Client {
     /// From the first byte sent to the last one received.
     pub(crate) timeout: Duration,
+    /// Encrypts connections to https URLs; without it, those are refused.
+    pub(crate) tls: Option<Connector>,
 }
 
 impl Client {
@@ -79,7 +83,34 @@ impl Client {
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Reply, Unsent> {
         let target = Target::parse(&outgoing.url)?;
+        let tls = match (&self.tls, target.https) {
+            (_, false) => None,
+            (Some(tls), true) => Some(tls),
+            (None, true) => {
+                return Err(Unsent::Url(
+                    "Invalid protocol https: this worker has no listeners.https.* settings".to_owned(),
+                ));
+            }
+        };
         let stream = target.connect().await?;
+        match tls {
+            None => self.converse(target, stream, outgoing).await,
+            Some(tls) => {
+                let shaken = tls.connect(stream, &target.host).await;
+                let stream = shaken.map_err(|error| {
+                    Unsent::Io(format!(
+                        "java.util.concurrent.ExecutionException: javax.net.ssl.SSLHandshakeException: {error}"
+                    ))
+                })?;
+                self.converse(target, stream, outgoing).await
+            }
+        }
+    }
+
+    async fn converse<S>(&self, target: Target, stream: S, outgoing: Outgoing) -> Result<Reply, Unsent>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let broken = |error: hyper::Error| Unsent::Io(format!("java.util.concurrent.ExecutionException: {error}"));
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // It ends with the call, so that nothing is left of a peer that never closes.
@@ -103,6 +134,7 @@ impl Client {
 
 /// Where a request goes.
 struct Target {
+    https: bool,
     host: String,
     port: u16,
     /// Host and port for the header.
@@ -115,11 +147,12 @@ impl Target {
     fn parse(url: &str) -> Result<Self, Unsent> {
         let invalid = |cause: &str| Unsent::Url(format!("Invalid URI {cause}"));
         let uri: Uri = url.parse().map_err(|_| invalid("syntax"))?;
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => {}
+        let https = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
             Some(scheme) => return Err(Unsent::Url(format!("Invalid protocol {scheme}"))),
             None => return Err(invalid("host: null (authority: null)")),
-        }
+        };
         let authority = uri.authority().ok_or_else(|| invalid("host: null (authority: null)"))?;
         if authority.as_str().contains('@') {
             return Err(invalid("authority: it has credentials"));
@@ -127,8 +160,9 @@ impl Target {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {
+            https,
             host,
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if https { 443 } else { 80 }),
             authority: HeaderValue::try_from(authority.as_str()).map_err(|_| invalid("authority"))?,
             path: path.parse().map_err(|_| invalid("path"))?,
         })

@@ -32,6 +32,7 @@ mod routes;
 mod server;
 mod signature;
 mod tasks;
+mod tls;
 pub mod topics;
 mod validations;
 

@@ -7,16 +7,18 @@ use std::time::Duration;
 use millrace_api::config::Props;
 use millrace_api::{Error, Result};
 use millrace_core::loggers::Loggers;
+use millrace_core::worker_config::WorkerConfig;
+use millrace_tls::{Acceptor, Connector};
 
 use crate::cors::Cors;
 use crate::headers::HeaderRules;
-use crate::signature;
+use crate::tls;
 use crate::topics::TopicsOptions;
 
 /// Options of [`serve`](crate::serve). The defaults are Kafka Connect's where it has one.
 #[derive(Clone)]
 pub struct RestOptions {
-    /// `listeners`: comma-separated `http://host:port`. An empty host listens on all interfaces, port 0 picks a free one.
+    /// `listeners`: comma-separated `http://host:port` or `https://host:port`. An empty host listens on all interfaces, port 0 picks a free one.
     /// Loopback by default, because nobody is asked for a password yet.
     pub listeners: String,
     /// `admin.listeners`: where `/admin` answers. `None` for the same listeners, empty for nowhere.
@@ -31,7 +33,7 @@ pub struct RestOptions {
     pub version: String,
     /// `commit` of `GET /`.
     pub commit: String,
-    /// Shows `[hidden]` for the value of every key that holds a secret. Kafka Connect shows them in clear.
+    /// `rest.mask.secrets`: shows `[hidden]` for the value of every key that holds a secret. Kafka Connect shows them in clear.
     pub mask_secrets: bool,
     /// Largest body in bytes; more is a 413.
     pub max_body_bytes: usize,
@@ -54,6 +56,12 @@ pub struct RestOptions {
     pub instance: String,
     /// `inter.worker.verification.algorithms`: with which algorithms requests of other workers may be signed.
     pub verification_algorithms: Vec<String>,
+    /// With what `https` listeners encrypt; without it they are refused.
+    pub tls: Option<Acceptor>,
+    /// As `tls`, for `admin_listeners`.
+    pub admin_tls: Option<Acceptor>,
+    /// With what requests to workers that advertise `https` are encrypted; without it they are refused.
+    pub forward_tls: Option<Connector>,
     /// How long a request that another worker answers may take there.
     pub forward_timeout: Duration,
     /// `topic.tracking.enable`.
@@ -89,6 +97,9 @@ impl Default for RestOptions {
             shutdown_timeout: Duration::from_secs(10),
             instance: String::new(),
             verification_algorithms: vec!["HmacSHA256".to_owned()],
+            tls: None,
+            admin_tls: None,
+            forward_tls: None,
             forward_timeout: Duration::from_mins(1),
             topic_tracking: true,
             topic_tracking_reset: true,
@@ -98,37 +109,37 @@ impl Default for RestOptions {
     }
 }
 
+/// Where the server listens.
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    /// There for https.
+    pub(crate) tls: Option<Acceptor>,
+}
+
 impl RestOptions {
-    /// The options that the worker file names; the others are the defaults.
+    /// What the worker's keys say of the REST API; the others are the defaults. `props` are all of the worker's keys: those of TLS
+    /// are read from them, with the key stores that they name, when there is an https listener, so this blocks.
     ///
     /// # Errors
     /// [`millrace_api::ErrorKind::Config`] naming the key at fault.
-    pub fn parse(props: &Props) -> Result<Self> {
-        let text = |key: &str| props.get(key).map(|value| value.trim().to_owned());
-        let flag = |key: &str| match text(key) {
-            None => Ok(true),
-            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
-            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
-            Some(value) => Err(Error::config(format!(
-                "Invalid value {value} for configuration {key}: Expected value to be either true or false"
-            ))),
-        };
-        let mut options = Self {
-            admin_listeners: text("admin.listeners"),
-            response_headers: text("response.http.headers.config").unwrap_or_default(),
-            allow_origin: text("access.control.allow.origin").unwrap_or_default(),
-            allow_methods: text("access.control.allow.methods").unwrap_or_default(),
-            mask_secrets: flag("rest.mask.secrets")?,
-            topic_tracking: flag("topic.tracking.enable")?,
-            topic_tracking_reset: flag("topic.tracking.allow.reset")?,
+    pub fn of(config: &WorkerConfig, props: &Props) -> Result<Self> {
+        let rest = &config.rest;
+        let admin = rest.admin_listeners.clone().unwrap_or_default();
+        let options = Self {
+            listeners: rest.listeners.join(","),
+            admin_listeners: rest.admin_listeners.as_ref().map(|listeners| listeners.join(",")),
+            response_headers: rest.response_headers.clone(),
+            allow_origin: rest.access_control_allow_origin.clone(),
+            allow_methods: rest.access_control_allow_methods.clone(),
+            mask_secrets: rest.mask_secrets,
+            topic_tracking: config.topic_tracking_enable,
+            topic_tracking_reset: config.topic_tracking_allow_reset,
+            verification_algorithms: config.group.verification_algorithms.clone(),
+            tls: tls::listening(&rest.listeners, props, tls::LISTENERS)?,
+            admin_tls: tls::listening(&admin, props, tls::ADMIN_LISTENERS)?,
+            forward_tls: tls::connecting(&rest.listeners, props)?,
             ..Self::default()
         };
-        if let Some(listeners) = text("listeners") {
-            options.listeners = listeners;
-        }
-        if let Some(algorithms) = text("inter.worker.verification.algorithms") {
-            options.verification_algorithms = verification(&algorithms)?;
-        }
         HeaderRules::parse(&options.response_headers)?;
         Cors::parse(&options.allow_origin, &options.allow_methods)?;
         Ok(options)
@@ -138,8 +149,8 @@ impl RestOptions {
     ///
     /// # Errors
     /// [`millrace_api::ErrorKind::Config`] naming the entry at fault.
-    pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>> {
-        let addresses = self.resolve_all(&self.listeners).await?;
+    pub(crate) async fn addresses(&self) -> Result<Vec<Listener>> {
+        let addresses = self.resolve_all(&self.listeners, self.tls.as_ref()).await?;
         if addresses.is_empty() {
             return Err(self.invalid("name at least one, for instance http://127.0.0.1:8083"));
         }
@@ -150,32 +161,33 @@ impl RestOptions {
     ///
     /// # Errors
     /// As of [`RestOptions::addresses`].
-    pub(crate) async fn admin_addresses(&self) -> Result<Vec<SocketAddr>> {
+    pub(crate) async fn admin_addresses(&self) -> Result<Vec<Listener>> {
         let listeners = self.admin_listeners.as_deref().unwrap_or_default();
-        self.resolve_all(listeners).await.map_err(|error| {
+        self.resolve_all(listeners, self.admin_tls.as_ref()).await.map_err(|error| {
             Error::config(error.message().replace("configuration listeners", "configuration admin.listeners"))
         })
     }
 
-    async fn resolve_all(&self, listeners: &str) -> Result<Vec<SocketAddr>> {
+    async fn resolve_all(&self, listeners: &str, tls: Option<&Acceptor>) -> Result<Vec<Listener>> {
         let mut addresses = Vec::new();
         for listener in listeners.split(',').map(str::trim).filter(|listener| !listener.is_empty()) {
-            addresses.push(self.resolve(listener).await?);
+            addresses.push(self.resolve(listener, tls).await?);
         }
         Ok(addresses)
     }
 
-    async fn resolve(&self, listener: &str) -> Result<SocketAddr> {
+    async fn resolve(&self, listener: &str, tls: Option<&Acceptor>) -> Result<Listener> {
+        let form = || self.invalid(&format!("{listener}: expected http://host:port or https://host:port"));
         let (scheme, rest) = listener.split_once("://").unwrap_or_default();
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(
-                self.invalid(&format!("{listener}: https is not supported; put a TLS proxy before it and use http"))
-            );
-        }
-        let form = || self.invalid(&format!("{listener}: expected http://host:port"));
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(form());
-        }
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "http" => None,
+            "https" => Some(tls.cloned().ok_or_else(|| {
+                self.invalid(&format!(
+                    "{listener}: https needs a certificate; set listeners.https.ssl.keystore.location"
+                ))
+            })?),
+            _ => return Err(form()),
+        };
         let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(form)?;
         let port: u16 = port.parse().map_err(|_| form())?;
         let host = match host.trim_start_matches('[').trim_end_matches(']') {
@@ -184,26 +196,11 @@ impl RestOptions {
         };
         let unknown = |cause: String| self.invalid(&format!("{listener}: host {host} does not resolve: {cause}"));
         let mut found = tokio::net::lookup_host((host, port)).await.map_err(|error| unknown(error.to_string()))?;
-        found.next().ok_or_else(|| unknown("no address".to_owned()))
+        let address = found.next().ok_or_else(|| unknown("no address".to_owned()))?;
+        Ok(Listener { address, tls })
     }
 
     pub(crate) fn invalid(&self, cause: &str) -> Error {
         Error::config(format!("Invalid value {} for configuration listeners: {cause}", self.listeners))
-    }
-}
-
-/// The algorithms of `inter.worker.verification.algorithms`.
-fn verification(text: &str) -> Result<Vec<String>> {
-    let invalid = |cause: String| {
-        Error::config(format!("Invalid value {text} for configuration inter.worker.verification.algorithms: {cause}"))
-    };
-    let names: Vec<String> =
-        text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-    if names.is_empty() {
-        return Err(invalid("At least one signature verification algorithm must be provided".to_owned()));
-    }
-    match names.iter().find(|name| !signature::is_supported(name)) {
-        Some(unknown) => Err(invalid(format!("{unknown} is none of {}", signature::supported()))),
-        None => Ok(names),
     }
 }

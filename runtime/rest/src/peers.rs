@@ -8,6 +8,7 @@ use millrace_api::config::Props;
 use millrace_api::{Error, ErrorKind, Result};
 use millrace_core::herder::SessionKey;
 use millrace_core::peers::Peers;
+use millrace_tls::Connector;
 
 use crate::answer::{self, Object};
 use crate::client::{Client, Outgoing, Unsent};
@@ -24,18 +25,19 @@ pub struct PeerClient {
 }
 
 impl PeerClient {
-    /// A client that signs with `algorithm` (`inter.worker.signature.algorithm`).
+    /// A client that signs with `algorithm` (`inter.worker.signature.algorithm`), and encrypts requests to workers that advertise
+    /// https with `tls` ([`RestOptions::forward_tls`](crate::RestOptions::forward_tls)).
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when this worker cannot sign with it.
-    pub fn new(algorithm: &str) -> Result<Self> {
+    pub fn new(algorithm: &str, tls: Option<Connector>) -> Result<Self> {
         if !signature::is_supported(algorithm) {
             return Err(Error::config(format!(
                 "Invalid value {algorithm} for configuration inter.worker.signature.algorithm: it must be one of {}",
                 signature::supported()
             )));
         }
-        Ok(Self { client: Client { timeout: TIMEOUT }, algorithm: algorithm.to_owned() })
+        Ok(Self { client: Client { timeout: TIMEOUT, tls }, algorithm: algorithm.to_owned() })
     }
 
     async fn ask(&self, url: &str, outgoing: Outgoing, key: Option<&SessionKey>) -> Result<()> {

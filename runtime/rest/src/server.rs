@@ -20,6 +20,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use millrace_api::{Error, Result};
 use millrace_core::herder::Herder;
+use millrace_tls::Acceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -29,6 +31,7 @@ use crate::client::Client;
 use crate::cors::Cors;
 use crate::error::ApiError;
 use crate::headers::HeaderRules;
+use crate::options::Listener;
 use crate::routes::Scope;
 use crate::topics::Topics;
 use crate::validations::Validations;
@@ -94,26 +97,26 @@ pub async fn serve(herder: Arc<dyn Herder>, options: RestOptions) -> Result<Rest
     let cors = Cors::parse(&options.allow_origin, &options.allow_methods)?;
     let mut bound = Vec::new();
     let scope = if options.admin_listeners.is_none() { Scope::All } else { Scope::WithoutAdmin };
-    for address in options.addresses().await? {
-        bound.push((scope, bind(&options, address).await?));
+    for Listener { address, tls } in options.addresses().await? {
+        bound.push((scope, bind(&options, address).await?, tls));
     }
-    for address in options.admin_addresses().await? {
-        bound.push((Scope::Admin, bind(&options, address).await?));
+    for Listener { address, tls } in options.admin_addresses().await? {
+        bound.push((Scope::Admin, bind(&options, address).await?, tls));
     }
     let first = |admin: bool| {
-        let listener = bound.iter().find(|(scope, _)| (*scope == Scope::Admin) == admin);
-        listener.and_then(|(_, listener)| listener.local_addr().ok())
+        let listener = bound.iter().find(|(scope, ..)| (*scope == Scope::Admin) == admin);
+        listener.and_then(|(_, listener, _)| listener.local_addr().ok())
     };
     let local_addr = first(false).ok_or_else(|| options.invalid("the first has no address"))?;
     let admin_addr = first(true);
     let connections = Arc::new(Semaphore::new(options.max_connections));
     let stop = CancellationToken::new();
     let topics = options.topics.clone().map(Topics::new);
-    let client = Client { timeout: options.forward_timeout };
+    let client = Client { timeout: options.forward_timeout, tls: options.forward_tls.clone() };
     let api =
         Arc::new(Api { herder, options, client, validations: Validations::default(), topics, stop: stop.clone() });
     let mut listeners = JoinSet::new();
-    for (scope, listener) in bound {
+    for (scope, listener, tls) in bound {
         let own = scope != Scope::Admin;
         let server = Server {
             api: Arc::clone(&api),
@@ -121,6 +124,7 @@ pub async fn serve(herder: Arc<dyn Herder>, options: RestOptions) -> Result<Rest
             // Kafka Connect sends neither from its admin listeners.
             rules: if own { rules.clone() } else { HeaderRules::default() },
             cors: cors.clone().filter(|_| own),
+            tls,
             stop: stop.clone(),
             connections: Arc::clone(&connections),
         };
@@ -143,6 +147,8 @@ struct Server {
     router: TowerToHyperService<Router>,
     rules: HeaderRules,
     cors: Option<Cors>,
+    /// There when this listener is https.
+    tls: Option<Acceptor>,
     stop: CancellationToken,
     connections: Arc<Semaphore>,
 }
@@ -183,6 +189,18 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
+        let Some(tls) = &self.tls else { return self.talk(stream).await };
+        // A client that is silent here is one that sends no head.
+        let shaken = tokio::time::timeout(self.api.options.header_timeout, tls.accept(stream));
+        match self.stop.run_until_cancelled(shaken).await {
+            Some(Ok(Ok(stream))) => self.talk(stream).await,
+            Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
+            Some(Err(_)) => tracing::debug!("a TLS handshake took too long"),
+            None => {}
+        }
+    }
+
+    async fn talk(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send) {
         let server = Arc::clone(&self);
         let service = service_fn(move |request| {
             let server = Arc::clone(&server);
@@ -210,7 +228,7 @@ impl Server {
         let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let asked = self.cors.as_ref().map(|cors| (cors, cors.asked(&method, request.headers())));
-        let mut response = match prepare(request.map(Body::new)) {
+        let mut response = match prepare(request.map(Body::new), if self.tls.is_some() { "https" } else { "http" }) {
             Ok(request) => {
                 let mut response = self.route(request).await;
                 self.rules.apply(response.headers_mut());
@@ -245,8 +263,8 @@ impl Server {
 }
 
 /// Checks path and host, and notes the latter.
-fn prepare(mut request: Request) -> Result<Request, &'static str> {
-    let origin = Origin(format!("http://{}", host(&request)?));
+fn prepare(mut request: Request, scheme: &str) -> Result<Request, &'static str> {
+    let origin = Origin(format!("{scheme}://{}", host(&request)?));
     let uri = path::normalize(request.uri())?;
     *request.uri_mut() = uri;
     request.extensions_mut().insert(origin);

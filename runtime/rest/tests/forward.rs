@@ -315,7 +315,7 @@ async fn a_name_cannot_lead_to_another_resource() {
         let _ = send(address, "POST /connectors", &create(name)).await;
         assert_eq!(leader.asked().remove(0).0, "POST /connectors?forward=true HTTP/1.1", "{name}");
     }
-    let peers = PeerClient::new("HmacSHA256").unwrap();
+    let peers = PeerClient::new("HmacSHA256", None).unwrap();
     for (name, path) in
         [("a/../b", "a%2F..%2Fb"), ("..", "%2E%2E"), ("a b\r\nX: y", "a%20b%0D%0AX:%20y"), ("é?#", "%C3%A9%3F%23")]
     {
@@ -344,7 +344,7 @@ fn key(text: &str) -> SessionKey {
 #[tokio::test]
 async fn requests_to_a_leader_are_signed_as_kafka_connect_signs_them() {
     let leader = Peer::saying(NO_CONTENT).await;
-    let peers = PeerClient::new("HmacSHA256").unwrap();
+    let peers = PeerClient::new("HmacSHA256", None).unwrap();
     peers.fence_zombies(&leader.url, "x", Some(&key("key"))).await.unwrap();
     let config: Props = [("k".to_owned(), "v\u{e9}/".to_owned())].into();
     peers.put_task_configs(&leader.url, "x", &[config], None).await.unwrap();
@@ -366,7 +366,7 @@ async fn a_signed_request_is_carried_out_and_no_other_is() {
     *herder.signing.lock().unwrap() = Signing::Keys(vec![key("right"), key("older")]);
     let server = start(&herder, options()).await;
     let url = format!("http://{}", server.local_addr);
-    let peers = PeerClient::new("HmacSHA256").unwrap();
+    let peers = PeerClient::new("HmacSHA256", None).unwrap();
     let configs = [[("a".to_owned(), "b".to_owned())].into()];
     for right in ["right", "older"] {
         peers.put_task_configs(&url, "c", &configs, Some(&key(right))).await.unwrap();
@@ -380,14 +380,15 @@ async fn a_signed_request_is_carried_out_and_no_other_is() {
     assert_eq!((wrong.kind(), wrong.message()), (ErrorKind::External, "Internal request contained invalid signature."));
     let unsigned = peers.put_task_configs(&url, "c", &configs, None).await.unwrap_err();
     assert_eq!(unsigned.message(), "Internal request missing required signature");
-    let other = PeerClient::new("HmacSHA512").unwrap().fence_zombies(&url, "c", Some(&key("right"))).await.unwrap_err();
+    let other =
+        PeerClient::new("HmacSHA512", None).unwrap().fence_zombies(&url, "c", Some(&key("right"))).await.unwrap_err();
     assert!(other.message().starts_with("This worker does not support the 'HmacSHA512' key signing algorithm"));
     *herder.signing.lock().unwrap() = Signing::Pending;
     let early = peers.fence_zombies(&url, "c", Some(&key("right"))).await.unwrap_err();
     assert_eq!(early.kind(), ErrorKind::Retriable, "{early}");
     assert!(early.message().starts_with("This worker is still starting up"));
     assert!(herder.done.lock().unwrap().is_empty(), "nothing of it was carried out");
-    assert!(PeerClient::new("HmacMD5").is_err());
+    assert!(PeerClient::new("HmacMD5", None).is_err());
 }
 
 #[tokio::test]
@@ -398,7 +399,7 @@ async fn a_signature_goes_along_to_the_new_leader() {
     let first_herder = follower(&format!("http://{}", second.local_addr));
     *first_herder.signing.lock().unwrap() = Signing::Keys(vec![key("right")]);
     let first = start(&first_herder, options()).await;
-    let peers = PeerClient::new("HmacSHA256").unwrap();
+    let peers = PeerClient::new("HmacSHA256", None).unwrap();
     peers.put_task_configs(&format!("http://{}", first.local_addr), "c", &[], Some(&key("right"))).await.unwrap();
     assert_eq!(*leader.done.lock().unwrap(), ["tasks of c: []"]);
     assert_eq!(leader.connectors().await.unwrap().len(), 0);

@@ -11,12 +11,18 @@ use common::client::{Answer, ask, request};
 use common::herder::FakeHerder;
 use common::start;
 use millrace_api::config::Props;
+use millrace_core::worker_config::{Mode, WorkerConfig};
 use millrace_rest::{RestOptions, RestServer, serve};
+
+fn parse(props: &Props) -> millrace_api::Result<RestOptions> {
+    let (config, _) = WorkerConfig::load(Mode::Standalone, props)?;
+    RestOptions::of(&config, props)
+}
 
 async fn with(settings: &[(&str, &str)]) -> RestServer {
     let mut props: Props = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     props.entry("listeners".to_owned()).or_insert("http://127.0.0.1:0".to_owned());
-    start(&Arc::new(FakeHerder::new("127.0.0.1:8083")), RestOptions::parse(&props).unwrap()).await
+    start(&Arc::new(FakeHerder::new("127.0.0.1:8083")), parse(&props).unwrap()).await
 }
 
 const CORS: [(&str, &str); 2] = [
@@ -163,7 +169,7 @@ async fn a_wrong_setting_is_named() {
         }
         props.insert(key.to_owned(), value.to_owned());
         let herder = Arc::new(FakeHerder::new("127.0.0.1:8083"));
-        let error = match RestOptions::parse(&props) {
+        let error = match parse(&props) {
             Ok(options) => serve(herder, options).await.map(|_| ()).unwrap_err(),
             Err(error) => error,
         };

@@ -42,6 +42,11 @@ pub struct RestConfig {
     #[config(name = "response.http.headers.config", default = "", check = headers, importance = "low")]
     pub response_headers: String,
 
+    /// Whether answers show `[hidden]` in place of the values of keys that hold secrets. Kafka Connect shows them in clear; turn it off
+    /// for tools that read a configuration in order to write it back.
+    #[config(name = "rest.mask.secrets", default = "true", importance = "medium")]
+    pub mask_secrets: bool,
+
     /// Java classes that would extend the REST API. They cannot be loaded; those that Millrace has an answer for are known by
     /// their names.
     #[config(name = "rest.extension.classes", default = "", distinct, importance = "low")]

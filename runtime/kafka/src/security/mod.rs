@@ -1,11 +1,11 @@
 //! Who a client is and whom it trusts: Kafka's `security.protocol`, `sasl.*` and `ssl.*` settings, resolved.
 //!
 //! - `jaas`, `tokenizer`: the login string, read as Kafka reads it.
-//! - `tls`: trust and key stores, in PEM whatever they were stored in.
+//!
+//! Trust and key stores are `millrace_tls`'s.
 
 mod jaas;
 mod native;
-mod tls;
 mod tokenizer;
 
 use std::fmt;
@@ -14,7 +14,7 @@ use millrace_api::config::{Password, Props};
 use millrace_api::error::{Error, Result};
 
 use jaas::{Jaas, Module};
-pub use tls::Tls;
+pub use millrace_tls::Tls;
 
 /// How a client connects, for whoever speaks Kafka's protocol: librdkafka and Millrace's own group member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use millrace_api::error::Result;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
-use super::invalid;
+use crate::invalid;
 
 /// A client's certificates and key, in PEM.
 #[derive(Debug)]

@@ -1,10 +1,13 @@
 use millrace_api::ErrorKind;
 
 use super::*;
-use crate::security::tests::props;
+
+fn props(pairs: &[(&str, &str)]) -> Props {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
 
 fn file(name: &str) -> String {
-    format!("{}/src/security/golden/stores/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/golden/stores/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn text(name: &str) -> String {
@@ -79,7 +82,7 @@ fn key_stores_of_all_types_come_out_as_pem() {
 }
 
 fn tempfile(text: &str) -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("millrace-{}.pem", uuid::Uuid::new_v4()));
+    let path = std::env::temp_dir().join(format!("millrace-tls-{}.pem", std::process::id()));
     std::fs::write(&path, text).unwrap();
     path
 }
@@ -185,5 +188,90 @@ fn damaged_stores_are_refused() {
         changed[at] ^= 0x81;
         let _ = jks::open(&changed, "keypass");
         let _ = jks::open(&changed[..at], "keypass");
+    }
+}
+
+fn server_file(name: &str) -> String {
+    format!("{}/golden/server/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Settings of a server, with its certificate and key.
+fn server() -> Props {
+    let read = |name| std::fs::read_to_string(server_file(name)).unwrap();
+    let (cert, key) = (read("cert.pem"), read("key.pem"));
+    props(&[("ssl.keystore.type", "PEM"), ("ssl.keystore.certificate.chain", &cert), ("ssl.keystore.key", &key)])
+}
+
+/// What a client with `client` settings says to a server with `server` settings, as the server hears it.
+async fn heard(server: &Props, client: &Props, host: &str) -> std::result::Result<String, String> {
+    let acceptor = Acceptor::from_props(server).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connector = Connector::new(&Tls::from_props(client).unwrap()).unwrap();
+    let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let listens = async {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await?;
+        let mut text = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut text).await?;
+        std::io::Result::Ok(text)
+    };
+    let asks = async {
+        let mut stream = connector.connect(stream, host).await.map_err(|error| error.to_string())?;
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"hello").await.map_err(|error| error.to_string())?;
+        tokio::io::AsyncWriteExt::shutdown(&mut stream).await.map_err(|error| error.to_string())
+    };
+    let (at_server, at_client) = tokio::join!(listens, asks);
+    at_client?;
+    at_server.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn only_a_trusted_server_that_names_the_host_is_talked_to() {
+    let cert = server_file("cert.pem");
+    let trusting = props(&[("ssl.truststore.type", "PEM"), ("ssl.truststore.location", &cert)]);
+    assert_eq!(heard(&server(), &trusting, "localhost").await.unwrap(), "hello");
+    assert_eq!(heard(&server(), &trusting, "127.0.0.1").await.unwrap(), "hello");
+    let fault = heard(&server(), &trusting, "elsewhere").await.unwrap_err();
+    assert!(fault.contains("not trusted: hostname mismatch"), "{fault}");
+    let mut careless = trusting.clone();
+    careless.insert("ssl.endpoint.identification.algorithm".to_owned(), String::new());
+    assert_eq!(heard(&server(), &careless, "elsewhere").await.unwrap(), "hello");
+    let stranger = props(&[("ssl.truststore.type", "PEM"), ("ssl.truststore.location", &file("ca.pem"))]);
+    let fault = heard(&server(), &stranger, "localhost").await.unwrap_err();
+    assert!(fault.contains("not trusted"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_server_that_requires_certificates_refuses_clients_without() {
+    let cert = server_file("cert.pem");
+    let trusting = props(&[("ssl.truststore.type", "PEM"), ("ssl.truststore.location", &cert)]);
+    let known: Props = trusting
+        .clone()
+        .into_iter()
+        .chain(props(&[
+            ("ssl.keystore.type", "PKCS12"),
+            ("ssl.keystore.location", &file("openssl.p12")),
+            ("ssl.keystore.password", "storepass"),
+        ]))
+        .collect();
+    let mut strict = server();
+    strict.extend(props(&[("ssl.truststore.type", "PEM"), ("ssl.truststore.location", &file("ca.pem"))]));
+    for (auth, without) in [("requested", true), ("REQUIRED", false), ("none", true)] {
+        strict.insert("ssl.client.auth".to_owned(), auth.to_owned());
+        assert_eq!(heard(&strict, &trusting, "localhost").await.is_ok(), without, "{auth}");
+        assert_eq!(heard(&strict, &known, "localhost").await.unwrap(), "hello", "{auth}");
+    }
+}
+
+#[test]
+fn what_a_server_lacks_is_named() {
+    let mut asking = server();
+    asking.insert("ssl.client.auth".to_owned(), "required".to_owned());
+    let mut odd = server();
+    odd.insert("ssl.client.auth".to_owned(), "maybe".to_owned());
+    for (given, key) in
+        [(Props::new(), "ssl.keystore.location"), (asking, "ssl.truststore.location"), (odd, "ssl.client.auth")]
+    {
+        let error = Acceptor::from_props(&given).unwrap_err();
+        assert!(error.message().contains(key), "{error}");
     }
 }

@@ -1,29 +1,37 @@
-//! Trust and key stores. Whatever they were stored in, PEM comes out.
+//! TLS as Kafka's `ssl.*` settings describe it, by the library that librdkafka uses, so that both reach the same servers.
+//!
+//! [`Tls`] holds what the settings name: trust and key stores, PEM whatever they were stored in. [`Connector`] is the side that
+//! connects (to brokers, to other workers), [`Acceptor`] the one that listens (https listeners of the REST API).
 
+mod client;
+mod context;
 mod jks;
 mod pem;
+mod server;
 mod store;
 
 use std::fmt;
 use std::path::Path;
 
 use millrace_api::config::{Password, Props};
-use millrace_api::error::Result;
+use millrace_api::error::{Error, Result};
 
-use super::{given, invalid};
+pub use client::{Connector, HandshakeError, refusal};
 use pem::Identity;
+pub use server::Acceptor;
 use store::Format;
+pub use tokio_openssl::SslStream;
 
-/// Whom a client trusts, and what it shows of itself. All PEM.
+/// Whom one side of a connection trusts, and what it shows of itself. All PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificates of authorities that brokers' certificates must lead to; `None` for those of the system.
+    /// Certificates of authorities that the other side's certificate must lead to; `None` for those of the system.
     pub ca: Option<String>,
-    /// The client's own certificate with those that lead to its authority, leaf first.
+    /// The own certificate with those that lead to its authority, leaf first.
     pub certificate: Option<String>,
     /// Its key, `PRIVATE KEY` (PKCS #8), never encrypted: what was encrypted in the store is decrypted here.
     pub key: Option<Password>,
-    /// Whether a broker's certificate must name the host that was connected to
+    /// Whether a server's certificate must name the host that was connected to
     /// (`ssl.endpoint.identification.algorithm`). That it must be trusted cannot be turned off.
     pub verify_hostname: bool,
 }
@@ -45,8 +53,12 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// The rules of Kafka's `DefaultSslEngineFactory`.
-    pub(super) fn from_props(props: &Props) -> Result<Self> {
+    /// Reads `ssl.*` by the rules of Kafka's `DefaultSslEngineFactory`; other keys are passed over. Stores that are named as files
+    /// are read, so this blocks.
+    ///
+    /// # Errors
+    /// [`millrace_api::ErrorKind::Config`] naming key, cause and fix; values are not repeated.
+    pub fn from_props(props: &Props) -> Result<Self> {
         let ca = trusted(props)?;
         let (certificate, key) = match identity(props)? {
             Some(identity) => (Some(identity.chain), Some(identity.key)),
@@ -54,6 +66,15 @@ impl Tls {
         };
         Ok(Self { ca, certificate, key, verify_hostname: verify_hostname(props)? })
     }
+}
+
+/// A setting that is there and not blank.
+fn given<'a>(props: &'a Props, key: &str) -> Option<&'a str> {
+    props.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+fn invalid(key: &str, cause: &str, fix: &str) -> Error {
+    Error::config(format!("Invalid value for configuration {key}: {cause}; {fix}"))
 }
 
 /// Absent means https; only an empty text turns it off.
@@ -105,7 +126,7 @@ fn trusted(props: &Props) -> Result<Option<String>> {
     store::certificates(LOCATION, PASSWORD, &bytes, password.map_or("", String::as_str)).map(Some)
 }
 
-/// The client's certificate and key.
+/// The own certificate and key.
 fn identity(props: &Props) -> Result<Option<Identity>> {
     const TYPE: &str = "ssl.keystore.type";
     const LOCATION: &str = "ssl.keystore.location";

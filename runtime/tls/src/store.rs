@@ -8,9 +8,9 @@ use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::PKey;
 use openssl::x509::X509;
 
-use super::invalid;
-use super::jks::{self, Jks};
-use super::pem::{self, Identity};
+use crate::invalid;
+use crate::jks::{self, Jks};
+use crate::pem::{self, Identity};
 
 /// What a store is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
