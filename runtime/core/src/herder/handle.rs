@@ -308,14 +308,14 @@ impl Fencing for FencingByLeader {
         if error.kind() != ErrorKind::Elsewhere {
             return Err(error);
         }
-        let (Some(url), Some(peers)) = (error.url(), &herder.peers) else {
-            return Err(Error::retriable(error.message().to_owned()));
+        // Who leads may change on the way, or not know it yet.
+        let again = |error: Error| match error.kind() {
+            ErrorKind::Elsewhere => Error::retriable(error.message().to_owned()),
+            _ => error,
         };
-        let key = match herder.signing() {
-            Signing::Keys(keys) => keys.into_iter().next(),
-            Signing::Off | Signing::Pending => None,
-        };
-        peers.fence_zombies(url, connector, key.as_ref()).await
+        let (Some(url), Some(peers)) = (error.url(), &herder.peers) else { return Err(again(error)) };
+        let key = herder.signing().key()?;
+        peers.fence_zombies(url, connector, key.as_ref()).await.map_err(again)
     }
 }
 
