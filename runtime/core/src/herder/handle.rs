@@ -271,17 +271,7 @@ impl Herder for WorkerHerder {
     }
 
     fn plugin_config(&self, plugin: &str) -> Result<Vec<ConfigKey>> {
-        if let Ok(connector) = self.known().connector(plugin) {
-            return Ok(connector.config_def().and(framework_def(connector.kind())).keys);
-        }
-        if let Ok(converter) = self.known().converter(plugin) {
-            return Ok(converter.config_def().keys);
-        }
-        let named = |class: &str| class == plugin || class.rsplit('.').next() == Some(plugin);
-        let mut components = self.known().components.plugins().into_iter();
-        let found = components.find(|component| component.kind != ComponentKind::Aggregate && named(&component.class));
-        let unknown = || Error::new(ErrorKind::NotFound, format!("Unknown plugin {plugin}."));
-        found.map(|component| component.config_def.keys).ok_or_else(unknown)
+        plugin_config(self.known(), plugin)
     }
 
     async fn cluster_id(&self) -> Result<String> {
@@ -295,6 +285,21 @@ impl Herder for WorkerHerder {
     fn metrics(&self) -> String {
         self.worker.metrics().render()
     }
+}
+
+/// Keys of a plugin: its own first, then those every connector has.
+pub(super) fn plugin_config(plugins: &Plugins, plugin: &str) -> Result<Vec<ConfigKey>> {
+    if let Ok(connector) = plugins.connector(plugin) {
+        return Ok(connector.config_def().and(framework_def(connector.kind())).keys);
+    }
+    if let Ok(converter) = plugins.converter(plugin) {
+        return Ok(converter.config_def().keys);
+    }
+    let named = |class: &str| class == plugin || class.rsplit('.').next() == Some(plugin);
+    let mut components = plugins.components.plugins().into_iter();
+    let found = components.find(|component| component.kind != ComponentKind::Aggregate && named(&component.class));
+    let unknown = || Error::new(ErrorKind::NotFound, format!("Unknown plugin {plugin}."));
+    found.map(|component| component.config_def.keys).ok_or_else(unknown)
 }
 
 /// Fencing for tasks of this worker: done here, or by the leader.

@@ -22,6 +22,12 @@ const IN_FLIGHT: usize = 2;
 /// Between attempts to reach the log.
 const LOG_RETRY: Duration = Duration::from_millis(500);
 
+/// Between attempts to make the last commit before partitions are given up.
+const COMMIT_RETRY: Duration = Duration::from_millis(100);
+
+/// How long a member that the group does not know for now may take to be known again.
+const FENCED_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Everything a sink task is made of. [`SinkRun::run`] consumes it.
 pub struct SinkRun {
     /// Who it is.
@@ -115,7 +121,7 @@ impl SinkRun {
         // Retries end here; a delivery that is under way may finish within the deadline.
         self.context.services.cancel.cancel();
         let outcome = match outcome {
-            Ok(()) => pump.drain_and_commit().await,
+            Ok(()) => pump.finish().await,
             // What was put before the failure is delivered again: its positions are not committed.
             failed => failed,
         };
@@ -170,6 +176,8 @@ impl Pump {
                 answer = answered(&mut self.committing), if self.committing.is_some() => {
                     let committed = match answer {
                         Ok(answer) => self.commit(answer).await,
+                        // A connector that commits by itself and was replaced must not go on.
+                        Err(error) if error.kind() == ErrorKind::Fenced => return Err(error),
                         Err(error) => Err(error),
                     };
                     self.judge_commit(committed)?;
@@ -223,8 +231,14 @@ impl Pump {
     /// Finishes and commits what was read from partitions that are being taken away.
     async fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
         tracing::info!(task = %self.id, ?partitions, lost, "revoked");
-        match self.drain_and_commit().await {
-            Err(error) if lost || error.kind() == ErrorKind::Fenced => {
+        let deadline = Instant::now() + self.drain_deadline;
+        let committed = match self.drain(deadline).await {
+            Ok(answer) => self.last_commit(answer, if lost { Instant::now() } else { deadline }).await,
+            Err(error) if lost || error.kind() == ErrorKind::Fenced => Err(error),
+            Err(error) => return Err(error),
+        };
+        match committed {
+            Err(error) if lost || error.kind() == ErrorKind::Fenced || error.is_retriable() => {
                 tracing::warn!(task = %self.id, %error, "partitions were lost before the commit; another member reads on from the last one");
             }
             result => result?,
@@ -237,22 +251,39 @@ impl Pump {
         Ok(())
     }
 
-    /// Waits until nothing is in flight, then commits, within the deadline.
-    async fn drain_and_commit(&mut self) -> Result<()> {
-        let deadline = self.drain_deadline;
+    /// Waits until nothing is in flight, and asks the connector what may be committed.
+    async fn drain(&mut self, deadline: Instant) -> Result<Commit> {
         let work = async {
             while self.in_flight > 0 {
                 let result = self.results.recv().await;
                 self.delivered(result)?;
             }
             self.ask_to_commit().await?;
-            let answer = answered(&mut self.committing).await?;
-            self.commit(answer).await
+            answered(&mut self.committing).await
         };
-        tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
+        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
             let message = "the sink did not finish its batches in time; they will be delivered again";
             Err(Error::new(ErrorKind::Timeout, message))
         })
+    }
+
+    /// Commits before partitions are given up. No later commit makes up for this one, so it is made again until the deadline: what
+    /// is not committed is delivered twice. A group that has moved on takes this member's positions once it has joined again.
+    async fn last_commit(&mut self, answer: Commit, deadline: Instant) -> Result<()> {
+        let Commit::Positions(positions) = answer else { return Ok(()) };
+        let given_up = deadline.min(Instant::now() + FENCED_PATIENCE);
+        loop {
+            let committed = self.commit(Commit::Positions(positions.clone())).await;
+            let until = match &committed {
+                Err(error) if error.kind() == ErrorKind::Fenced => given_up,
+                Err(error) if error.is_retriable() => deadline,
+                _ => return committed,
+            };
+            if Instant::now() + COMMIT_RETRY >= until {
+                return committed;
+            }
+            tokio::time::sleep(COMMIT_RETRY).await;
+        }
     }
 
     fn delivered(&mut self, result: Option<Result<()>>) -> Result<()> {
@@ -280,29 +311,28 @@ impl Pump {
         if positions.is_empty() {
             return Ok(());
         }
-        match self.feed.consumer.commit(&positions).await {
-            // The group has moved on while this member kept its partitions: what it still has is committed next time, and what it
-            // has lost is announced.
-            Err(error) if error.kind() == ErrorKind::Fenced => {
-                tracing::warn!(task = %self.id, %error, "positions were not committed because the group rebalances, trying again");
-            }
-            committed => {
-                committed?;
-                self.committed.extend(positions);
-            }
-        }
+        self.feed.consumer.commit(&positions).await?;
+        self.committed.extend(positions);
         Ok(())
     }
 
-    /// A commit that failed for now is made up for by the next one; positions are cumulative.
+    /// A commit that failed for now is made up for by the next one; positions are cumulative. So is one that was refused because the
+    /// group has moved on while this member kept its partitions; what it has lost is announced.
     fn judge_commit(&self, committed: Result<()>) -> Result<()> {
         match committed {
-            Err(error) if error.is_retriable() => {
+            Err(error) if error.is_retriable() || error.kind() == ErrorKind::Fenced => {
                 tracing::warn!(task = %self.id, %error, "positions were not committed, trying again at the next interval");
                 Ok(())
             }
             result => result,
         }
+    }
+
+    /// Finishes what is in flight and commits it, within the deadline.
+    async fn finish(&mut self) -> Result<()> {
+        let deadline = Instant::now() + self.drain_deadline;
+        let answer = self.drain(deadline).await?;
+        self.last_commit(answer, deadline).await
     }
 
     fn apply_wanted(&mut self) {
