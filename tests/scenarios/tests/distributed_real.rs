@@ -238,16 +238,15 @@ async fn real_sinks_go_on_when_brokers_are_restarted_and_killed_under_load() {
         [("restart", "2"), ("kill", "2"), ("restart", "1"), ("kill", "1"), ("restart", "2"), ("kill", "2")]
     {
         let began = Instant::now();
-        for command in [command, "restart"].iter().take(if command == "kill" { 2 } else { 1 }) {
-            let (ctl, broker, command) =
-                (repository().join("tests/services/ctl"), broker.to_owned(), (*command).to_owned());
-            let done =
-                tokio::task::spawn_blocking(move || Command::new(ctl).args([&command, "kafka", &broker]).status());
+        let commands = if command == "kill" { vec!["kill", "restart"] } else { vec!["restart"] };
+        for command in commands {
+            let ctl = repository().join("tests/services/ctl");
+            let done = tokio::task::spawn_blocking(move || Command::new(ctl).args([command, "kafka", broker]).status());
             while !done.is_finished() {
                 still.look(&cluster);
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            assert!(done.await.expect("it ran").expect("ctl").success(), "broker {broker}");
+            assert!(done.await.expect("it ran").expect("ctl").success(), "{command} of broker {broker}");
         }
         let back = Instant::now();
         while back.elapsed() < Duration::from_secs(10) {

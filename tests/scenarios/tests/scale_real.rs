@@ -68,7 +68,8 @@ async fn real_200_connectors_are_created_quickly_while_starts_hang() {
         let pipe = cluster.path(name);
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
         let topic = format!("{}-hangs", cluster.name);
-        let config = json!({ "connector.class": class, "topics": topic, "topic": topic, "tasks.max": "1", "file": pipe });
+        let config =
+            json!({ "connector.class": class, "topics": topic, "topic": topic, "tasks.max": "1", "file": pipe });
         cluster.create(0, name, config).await;
     }
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

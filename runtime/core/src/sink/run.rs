@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_api::connector::{Commit, SinkContext, SinkTask};
-use millrace_api::log::{Consumer, Event, Offsets, TopicPartition};
+use millrace_api::log::{Committing, Consumer, Event, Offsets, TopicPartition};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -109,6 +109,7 @@ impl SinkRun {
             in_flight: 0,
             assigned: Vec::new(),
             committing: None,
+            writing: None,
             committed: Offsets::new(),
             paused: false,
             metrics: self.metrics,
@@ -131,7 +132,10 @@ impl SinkRun {
         if tokio::time::timeout(self.drain_deadline, delivering).await.is_err() {
             abort.abort();
         }
-        pump.feed.consumer.close().await;
+        // A group that waits for a member that died answers nobody before that one's session is over; leaving goes on by itself.
+        if tokio::time::timeout(self.drain_deadline, pump.feed.consumer.close()).await.is_err() {
+            tracing::warn!(task = %pump.id, "the consumer has not left its group yet, which rebalances");
+        }
         outcome
     }
 }
@@ -143,6 +147,8 @@ struct Pump {
     results: mpsc::Receiver<Result<()>>,
     in_flight: usize,
     committing: Option<oneshot::Receiver<Result<Commit>>>,
+    /// Positions on their way to the log: records flow meanwhile, however long the log takes.
+    writing: Option<(Offsets, Committing)>,
     assigned: Vec<TopicPartition>,
     committed: Offsets,
     paused: bool,
@@ -174,12 +180,15 @@ impl Pump {
                 },
                 result = self.results.recv(), if self.in_flight > 0 => self.delivered(result)?,
                 answer = answered(&mut self.committing), if self.committing.is_some() => {
-                    let committed = match answer {
-                        Ok(answer) => self.commit(answer).await,
+                    match answer {
+                        Ok(answer) => self.commit(answer),
                         // A connector that commits by itself and was replaced must not go on.
                         Err(error) if error.kind() == ErrorKind::Fenced => return Err(error),
-                        Err(error) => Err(error),
-                    };
+                        failed => self.judge_commit(failed.map(drop))?,
+                    }
+                }
+                committed = written(&mut self.writing), if self.writing.is_some() => {
+                    let committed = committed.map(|positions| self.note(positions));
                     self.judge_commit(committed)?;
                 }
                 _ = commits.tick() => {
@@ -258,6 +267,15 @@ impl Pump {
                 let result = self.results.recv().await;
                 self.delivered(result)?;
             }
+            if self.writing.is_some() {
+                let committed = written(&mut self.writing).await.map(|positions| self.note(positions));
+                self.judge_commit(committed)?;
+            }
+            // What was asked before does not know of the last batches.
+            if self.committing.is_some() {
+                let before = answered(&mut self.committing).await.map(drop);
+                self.judge_commit(before)?;
+            }
             self.ask_to_commit().await?;
             answered(&mut self.committing).await
         };
@@ -273,7 +291,17 @@ impl Pump {
         let Commit::Positions(positions) = answer else { return Ok(()) };
         let given_up = deadline.min(Instant::now() + FENCED_PATIENCE);
         loop {
-            let committed = self.commit(Commit::Positions(positions.clone())).await;
+            self.commit(Commit::Positions(positions.clone()));
+            if self.writing.is_none() {
+                return Ok(());
+            }
+            let committed = tokio::time::timeout_at(deadline, written(&mut self.writing)).await.unwrap_or_else(|_| {
+                self.writing = None;
+                let message =
+                    "positions were not committed in time; what came after the last commit is delivered again";
+                Err(Error::new(ErrorKind::Timeout, message))
+            });
+            let committed = committed.map(|positions| self.note(positions));
             let until = match &committed {
                 Err(error) if error.kind() == ErrorKind::Fenced => given_up,
                 Err(error) if error.is_retriable() => deadline,
@@ -293,7 +321,7 @@ impl Pump {
 
     /// Asks the connector what may be committed; the answer comes when it has finished what is in flight.
     async fn ask_to_commit(&mut self) -> Result<()> {
-        if self.committing.is_none() {
+        if self.committing.is_none() && self.writing.is_none() {
             let (reply, answer) = oneshot::channel();
             let group = self.feed.consumer.group_metadata();
             self.send(Command::Commit { group, reply }).await?;
@@ -302,18 +330,22 @@ impl Pump {
         Ok(())
     }
 
-    /// Commits what was acknowledged (invariant 2). Positions only go forward.
-    async fn commit(&mut self, answer: Commit) -> Result<()> {
-        let Commit::Positions(mut positions) = answer else { return Ok(()) };
+    /// Begins to commit what was acknowledged (invariant 2), if there is anything new. Positions only go forward.
+    fn commit(&mut self, answer: Commit) {
+        let Commit::Positions(mut positions) = answer else { return };
         positions.retain(|partition, offset| {
             self.assigned.contains(partition) && self.committed.get(partition).is_none_or(|before| *before < *offset)
         });
-        if positions.is_empty() {
-            return Ok(());
+        if !positions.is_empty() {
+            let committing = self.feed.consumer.commit(&positions);
+            self.writing = Some((positions, committing));
         }
-        self.feed.consumer.commit(&positions).await?;
-        self.committed.extend(positions);
-        Ok(())
+    }
+
+    /// Notes what is committed. Partitions that were given up meanwhile may come back with other positions.
+    fn note(&mut self, positions: Offsets) {
+        let ours = positions.into_iter().filter(|(partition, _)| self.assigned.contains(partition));
+        self.committed.extend(ours);
     }
 
     /// A commit that failed for now is made up for by the next one; positions are cumulative. So is one that was refused because the
@@ -368,6 +400,14 @@ async fn answered(committing: &mut Option<oneshot::Receiver<Result<Commit>>>) ->
     let result = answer.await;
     *committing = None;
     result.map_err(|_| gone())?
+}
+
+/// The positions of a commit that was begun, when it is done; pending while there is none. Cancel-safe.
+async fn written(writing: &mut Option<(Offsets, Committing)>) -> Result<Offsets> {
+    let Some((_, committing)) = writing else { return std::future::pending().await };
+    let result = committing.await;
+    let positions = writing.take().map(|(positions, _)| positions).unwrap_or_default();
+    result.map(|()| positions)
 }
 
 fn gone() -> Error {
