@@ -2,6 +2,7 @@
 //! for both. Connectors, aggregates, offsets, status and configurations talk only to this.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,6 +158,9 @@ pub enum Event {
 #[derive(Clone)]
 pub struct GroupMetadata(pub Arc<dyn std::any::Any + Send + Sync>);
 
+/// A commit of positions under way.
+pub type Committing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
 /// A consumer. Dropping it leaves the group without committing.
 #[async_trait]
 pub trait Consumer: Send {
@@ -166,11 +170,11 @@ pub trait Consumer: Send {
     /// [`crate::ErrorKind::Retriable`] when the log is out of reach for now; other kinds end the consumer.
     async fn next(&mut self) -> Result<Event>;
 
-    /// Commits positions durably.
+    /// Commits positions durably. The consumer may be used meanwhile; dropping the answer does not undo the commit.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Fenced`] when the partitions belong to another member by now.
-    async fn commit(&mut self, offsets: &Offsets) -> Result<()>;
+    fn commit(&self, offsets: &Offsets) -> Committing;
 
     /// Stops fetching from partitions, keeping membership and buffered records back until [`Consumer::resume`].
     fn pause(&mut self, partitions: &[TopicPartition]);

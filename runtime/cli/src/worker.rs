@@ -7,7 +7,7 @@ use std::sync::Arc;
 use millrace_api::config::Props;
 use millrace_api::log::{Log, StateStores};
 use millrace_api::{Error, Result};
-use millrace_core::herder::{Cluster, Herder as _, WorkerHerder};
+use millrace_core::herder::{Cluster, Herder as _, LateHerder, WorkerHerder};
 use millrace_core::plugins::Plugins;
 use millrace_core::providers::{Environment, Providers};
 use millrace_core::worker::WorkerParts;
@@ -96,7 +96,7 @@ pub(crate) async fn start(configured: Configured) -> Result<Running> {
     Ok(Running { herder, log, rest, file })
 }
 
-/// Starts a worker of a group. The REST API answers before the worker has joined.
+/// Starts a worker of a group. The REST API answers before anything was asked of Kafka, so that `/health` says that the worker is starting.
 pub(crate) async fn start_distributed(configured: Configured) -> Result<Running> {
     check_converters(&configured.config)?;
     data_dir(&configured.config)?;
@@ -108,8 +108,10 @@ pub(crate) async fn start_distributed(configured: Configured) -> Result<Running>
         peers: Arc::new(PeerClient::new(&parts.config.group.signature_algorithm, rest.forward_tls.clone())?),
         loggers: crate::loggers::global(),
     };
+    let late = Arc::new(LateHerder::new(Arc::clone(&parts.plugins)));
+    let rest = serve(Arc::clone(&late) as Arc<_>, rest).await?;
     let herder = WorkerHerder::distributed(parts, worker_id, cluster).await?;
-    let rest = serve(Arc::clone(&herder) as Arc<_>, rest).await?;
+    late.open(Arc::clone(&herder));
     Ok(Running { herder, log, rest, file: None })
 }
 

@@ -9,10 +9,16 @@
     reason = "this crate is only used by tests"
 )]
 
+mod cluster;
 mod http;
+mod lines;
+mod states;
 mod worker;
 
+pub use cluster::{Cluster, States};
 pub use http::{Answer, Http};
+pub use lines::{Appender, Arrived, Difference};
+pub use states::history;
 pub use worker::{Worker, free_port, millrace, repository};
 
 use std::time::{Duration, Instant};

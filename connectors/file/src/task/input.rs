@@ -7,9 +7,16 @@ use std::sync::Arc;
 
 use millrace_api::{Error, Result};
 use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
 
 /// Bytes of one read.
 const CHUNK: usize = 256 << 10;
+
+/// Bytes of a read that probably finds nothing.
+const SMALL_CHUNK: usize = 4 << 10;
+
+/// A file that is being opened, and whether it is a regular one.
+pub(super) type Opening = JoinHandle<std::io::Result<(File, bool)>>;
 
 /// An open input.
 pub(super) enum Input {
@@ -20,20 +27,31 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// Opens a file; `None` when it does not exist.
+    /// Opens a file; `None` when it does not exist. `opening` holds what goes on when the call is cancelled: opening a pipe waits
+    /// for whoever writes to it and a file system may hang, so it has a thread, and just one.
     ///
     /// # Errors
     /// [`millrace_api::ErrorKind::External`] when it cannot be opened.
-    pub(super) fn open(name: &str) -> Result<Option<Self>> {
-        let failed =
-            |error| Error::external(format!("Couldn't open file '{name}' for FileStreamSourceTask")).because(error);
-        let file = match File::open(name) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let is_file = file.metadata().map_err(failed)?.is_file();
-        Ok(Some(if is_file { Self::File(Arc::new(file)) } else { Self::stream(file) }))
+    pub(super) async fn open(name: &str, opening: &mut Option<Opening>) -> Result<Option<Self>> {
+        let path = name.to_owned();
+        let opened = opening.get_or_insert_with(|| {
+            tokio::task::spawn_blocking(move || {
+                let file = File::open(path)?;
+                let is_file = file.metadata()?.is_file();
+                Ok((file, is_file))
+            })
+        });
+        let opened = opened.await;
+        *opening = None;
+        match opened.map_err(|error| Error::internal("opening a file was broken off").because(error))? {
+            Ok((file, true)) => Ok(Some(Self::File(Arc::new(file)))),
+            Ok((file, false)) => Ok(Some(Self::stream(file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                let message = format!("Couldn't open file '{name}' for FileStreamSourceTask");
+                Err(Error::external(message).because(error))
+            }
+        }
     }
 
     /// Standard input.
@@ -73,7 +91,10 @@ impl Input {
             Self::File(file) => {
                 let file = Arc::clone(file);
                 let read = tokio::task::spawn_blocking(move || {
-                    let mut chunk = vec![0; CHUNK];
+                    // A file at whose end nothing is new needs no room; one that does not know its length is read all the same.
+                    let new = file.metadata()?.len().saturating_sub(position);
+                    let room = usize::try_from(new).unwrap_or(CHUNK).clamp(SMALL_CHUNK, CHUNK);
+                    let mut chunk = vec![0; room];
                     let n = file.read_at(&mut chunk, position)?;
                     chunk.truncate(n);
                     Ok(chunk)

@@ -42,7 +42,11 @@ impl SinkTask for FileSinkTask {
         let target = match named(config.file) {
             None => Target::Stdout,
             Some(name) => {
-                let opened = OpenOptions::new().create(true).append(true).open(&name);
+                let path = name.clone();
+                // Opening a pipe waits for whoever reads from it, and a file system may hang.
+                let opening = move || OpenOptions::new().create(true).append(true).open(path);
+                let opened = tokio::task::spawn_blocking(opening).await;
+                let opened = opened.map_err(|error| Error::internal("opening a file was broken off").because(error))?;
                 Target::File(opened.map_err(|error| {
                     Error::external(format!("Couldn't find or create file '{name}' for FileStreamSinkTask"))
                         .because(error)

@@ -11,7 +11,7 @@ use millrace_api::schema::Kind;
 use millrace_api::{Error, RecordBatch, Result, Schema, SchemaRef, Writer};
 use serde_json::Value as JsonValue;
 
-use super::input::Input;
+use super::input::{Input, Opening};
 use super::lines::Lines;
 use crate::config::{SourceConfig, named};
 
@@ -19,8 +19,9 @@ static STRING: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::of(Kind::
 
 /// How long a poll waits for new lines, or for the file to appear, before it returns nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it looks in the meantime.
+/// How often it looks in the meantime: soon when there was something a moment ago, else rarely.
 const LOOK: Duration = Duration::from_millis(50);
+const LOOK_IDLE: Duration = Duration::from_secs(1);
 /// Bytes after which a batch is full, whatever `batch.size` says.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -31,7 +32,10 @@ pub(crate) struct FileSourceTask {
     config: Option<Started>,
     /// Open once the file exists.
     input: Option<Input>,
+    opening: Option<Opening>,
     lines: Lines,
+    /// When to look again if there is nothing.
+    look: Duration,
     polls: u64,
 }
 
@@ -58,17 +62,22 @@ impl SourceTask for FileSourceTask {
     async fn poll(&mut self) -> Result<SourceBatch> {
         let Some(started) = &self.config else { return Err(Error::internal("polled before the start")) };
         let mut batch = Batch::new(started);
-        for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+        let mut waited = Duration::ZERO;
+        while waited < PATIENCE {
             if self.input.is_none() {
-                (self.input, self.lines) = started.open().await?;
+                (self.input, self.lines) = started.open(&mut self.opening).await?;
             }
             if let Some(input) = &mut self.input {
                 fill(&mut batch, &mut self.lines, input).await?;
             }
             if !batch.records.is_empty() {
+                self.look = LOOK;
                 break;
             }
-            tokio::time::sleep(LOOK).await;
+            let look = self.look.clamp(LOOK, LOOK_IDLE);
+            waited += look;
+            self.look = look * 2;
+            tokio::time::sleep(look).await;
         }
         self.polls += 1;
         Ok(batch.finish(self.lines.position(), self.polls))
@@ -101,9 +110,9 @@ async fn fill(batch: &mut Batch<'_>, lines: &mut Lines, input: &mut Input) -> Re
 
 impl Started {
     /// Opens the file at the committed position; nothing while it does not exist.
-    async fn open(&self) -> Result<(Option<Input>, Lines)> {
+    async fn open(&self, opening: &mut Option<Opening>) -> Result<(Option<Input>, Lines)> {
         let Some(name) = &self.file else { return Ok((None, Lines::default())) };
-        let Some(input) = Input::open(name)? else {
+        let Some(input) = Input::open(name, opening).await? else {
             tracing::debug!(file = name, "the source file does not exist yet");
             return Ok((None, Lines::default()));
         };

@@ -83,7 +83,7 @@ impl Consumer for MemoryConsumer {
         }
         Ok(self.events.remove(0))
     }
-    async fn commit(&mut self, _: &Offsets) -> Result<()> {
+    fn commit(&self, _: &Offsets) -> Committing {
         unreachable!()
     }
     fn pause(&mut self, _: &[TopicPartition]) {}

@@ -159,6 +159,22 @@ pub enum Signing {
     Keys(Vec<SessionKey>),
 }
 
+impl Signing {
+    /// What a request to another worker is signed with; `None` when nobody signs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Retriable`] while no key has been read: the other worker would refuse what is not signed.
+    pub fn key(self) -> Result<Option<SessionKey>> {
+        match self {
+            Self::Off => Ok(None),
+            Self::Pending => {
+                Err(Error::retriable("no session key has been read yet, so other workers cannot be asked"))
+            }
+            Self::Keys(keys) => Ok(keys.into_iter().next()),
+        }
+    }
+}
+
 /// A herder: it owns the connectors of a worker or a cluster. No call waits for connector code; each answers from what is
 /// written down and lets the worker catch up.
 ///

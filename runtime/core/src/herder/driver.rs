@@ -28,7 +28,7 @@ const REQUEST_DEADLINE_MS: i64 = 45_000;
 /// Between attempts to enter a group that refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
-/// Ticks are no closer than this, whatever the machine waits for.
+/// The machine is not told twice within this that time has passed.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
 
 /// What each member gets, by member id.
@@ -106,6 +106,8 @@ struct Loop {
     replies: HashMap<u64, oneshot::Sender<Result<Answer>>>,
     replied: u64,
     stopping: Option<(oneshot::Sender<()>, tokio::time::Instant)>,
+    /// When the machine was last told something that it decides on.
+    stepped: tokio::time::Instant,
     config_open: bool,
     status_open: bool,
 }
@@ -122,6 +124,7 @@ impl Driver {
             replies: HashMap::new(),
             replied: 0,
             stopping: None,
+            stepped: tokio::time::Instant::now(),
             config_open: true,
             status_open: true,
         };
@@ -198,11 +201,11 @@ impl Loop {
         }
     }
 
+    /// The shortest pause counts from the last step: questions, which are no steps, must not put ticks off, however many there are.
     fn tick_at(&self) -> tokio::time::Instant {
         let wake = self.driver.machine.wake_at().map_or(3_600_000, |at| at.saturating_sub(now_millis()));
-        let wake =
-            Duration::from_millis(u64::try_from(wake).unwrap_or(0)).clamp(SHORTEST_TICK, Duration::from_hours(1));
-        let tick = tokio::time::Instant::now() + wake;
+        let wake = Duration::from_millis(u64::try_from(wake).unwrap_or(0)).min(Duration::from_hours(1));
+        let tick = (tokio::time::Instant::now() + wake).max(self.stepped + SHORTEST_TICK);
         self.stopping.as_ref().map_or(tick, |(_, end)| tick.min(*end))
     }
 
@@ -260,6 +263,7 @@ impl Loop {
         if !tells {
             return;
         }
+        self.stepped = tokio::time::Instant::now();
         let shared = &self.driver.shared;
         if !shared.settled.load(Ordering::Relaxed) && self.driver.machine.is_settled() {
             shared.settled.store(true, Ordering::Release);

@@ -271,17 +271,7 @@ impl Herder for WorkerHerder {
     }
 
     fn plugin_config(&self, plugin: &str) -> Result<Vec<ConfigKey>> {
-        if let Ok(connector) = self.known().connector(plugin) {
-            return Ok(connector.config_def().and(framework_def(connector.kind())).keys);
-        }
-        if let Ok(converter) = self.known().converter(plugin) {
-            return Ok(converter.config_def().keys);
-        }
-        let named = |class: &str| class == plugin || class.rsplit('.').next() == Some(plugin);
-        let mut components = self.known().components.plugins().into_iter();
-        let found = components.find(|component| component.kind != ComponentKind::Aggregate && named(&component.class));
-        let unknown = || Error::new(ErrorKind::NotFound, format!("Unknown plugin {plugin}."));
-        found.map(|component| component.config_def.keys).ok_or_else(unknown)
+        plugin_config(self.known(), plugin)
     }
 
     async fn cluster_id(&self) -> Result<String> {
@@ -297,6 +287,21 @@ impl Herder for WorkerHerder {
     }
 }
 
+/// Keys of a plugin: its own first, then those every connector has.
+pub(super) fn plugin_config(plugins: &Plugins, plugin: &str) -> Result<Vec<ConfigKey>> {
+    if let Ok(connector) = plugins.connector(plugin) {
+        return Ok(connector.config_def().and(framework_def(connector.kind())).keys);
+    }
+    if let Ok(converter) = plugins.converter(plugin) {
+        return Ok(converter.config_def().keys);
+    }
+    let named = |class: &str| class == plugin || class.rsplit('.').next() == Some(plugin);
+    let mut components = plugins.components.plugins().into_iter();
+    let found = components.find(|component| component.kind != ComponentKind::Aggregate && named(&component.class));
+    let unknown = || Error::new(ErrorKind::NotFound, format!("Unknown plugin {plugin}."));
+    found.map(|component| component.config_def.keys).ok_or_else(unknown)
+}
+
 /// Fencing for tasks of this worker: done here, or by the leader.
 pub(super) struct FencingByLeader(pub(super) Weak<WorkerHerder>);
 
@@ -308,14 +313,14 @@ impl Fencing for FencingByLeader {
         if error.kind() != ErrorKind::Elsewhere {
             return Err(error);
         }
-        let (Some(url), Some(peers)) = (error.url(), &herder.peers) else {
-            return Err(Error::retriable(error.message().to_owned()));
+        // Who leads may change on the way, or not know it yet.
+        let again = |error: Error| match error.kind() {
+            ErrorKind::Elsewhere => Error::retriable(error.message().to_owned()),
+            _ => error,
         };
-        let key = match herder.signing() {
-            Signing::Keys(keys) => keys.into_iter().next(),
-            Signing::Off | Signing::Pending => None,
-        };
-        peers.fence_zombies(url, connector, key.as_ref()).await
+        let (Some(url), Some(peers)) = (error.url(), &herder.peers) else { return Err(again(error)) };
+        let key = herder.signing().key()?;
+        peers.fence_zombies(url, connector, key.as_ref()).await.map_err(again)
     }
 }
 

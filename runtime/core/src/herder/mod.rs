@@ -2,11 +2,12 @@
 //!
 //! - [`machine`]: the decisions, without IO.
 //! - `driver`: the loop that brings it what happens and carries out what it says.
-//! - `handle`: [`WorkerHerder`], which the REST API and the CLI hold; `start` opens it.
+//! - `handle`: [`WorkerHerder`], which the REST API and the CLI hold; `start` opens it, and `late` stands for it meanwhile.
 
 mod api;
 mod driver;
 mod handle;
+mod late;
 pub mod machine;
 mod offsets;
 mod settings;
@@ -15,5 +16,6 @@ mod validate;
 
 pub use api::*;
 pub use handle::WorkerHerder;
+pub use late::LateHerder;
 pub use settings::HerderSettings;
 pub use start::Cluster;

@@ -59,7 +59,7 @@ impl WorkerHerder {
         } else {
             memory()
         };
-        let offsets = TopicOptions::new(Purpose::Offsets, &parts.config.offset_storage_topic);
+        let offsets = own_offsets_topic(&parts);
         let topics = Topics { config, status: memory(), offsets };
         let url = format!("http://{worker_id}");
         Self::open(parts, worker_id, url, topics, Arc::new(Solo), None, None)
@@ -101,7 +101,7 @@ impl WorkerHerder {
         let (reports, events) = mpsc::unbounded_channel();
         let (commands, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
-        let worker = Worker::new(parts, reports.clone());
+        let worker = Worker::new(parts, topics.offsets.clone(), reports.clone());
         let driver = Driver {
             machine: Machine::new(options, catalogue),
             worker: Arc::clone(&worker),
@@ -146,4 +146,21 @@ async fn opened(parts: &WorkerParts, options: TopicOptions) -> Result<Opened> {
 fn memory() -> Opened {
     let (topic, deliveries) = MemoryTopic::new().open();
     (Arc::new(topic), deliveries)
+}
+
+/// The offsets topic of a worker that is alone. Replicas are the log's default where nothing is said.
+fn own_offsets_topic(parts: &WorkerParts) -> TopicOptions {
+    let fallback = TopicOptions::new(Purpose::Offsets, &parts.config.offset_storage_topic);
+    let said = |setting: &str| parts.props.contains_key(&format!("offset.storage.{setting}"));
+    if !said("topic") {
+        return fallback;
+    }
+    match TopicOptions::of_worker(Purpose::Offsets, &parts.props) {
+        Ok(options) if said("replication.factor") => options,
+        Ok(options) => TopicOptions { replication: None, ..options },
+        Err(error) => {
+            tracing::warn!(%error, "the offsets topic is created with default settings");
+            fallback
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_api::connector::{Commit, SinkContext, SinkTask};
-use millrace_api::log::{Consumer, Event, Offsets, TopicPartition};
+use millrace_api::log::{Committing, Consumer, Event, Offsets, TopicPartition};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -21,6 +21,12 @@ const IN_FLIGHT: usize = 2;
 
 /// Between attempts to reach the log.
 const LOG_RETRY: Duration = Duration::from_millis(500);
+
+/// Between attempts to make the last commit before partitions are given up.
+const COMMIT_RETRY: Duration = Duration::from_millis(100);
+
+/// How long a member that the group does not know for now may take to be known again.
+const FENCED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything a sink task is made of. [`SinkRun::run`] consumes it.
 pub struct SinkRun {
@@ -103,6 +109,7 @@ impl SinkRun {
             in_flight: 0,
             assigned: Vec::new(),
             committing: None,
+            writing: None,
             committed: Offsets::new(),
             paused: false,
             metrics: self.metrics,
@@ -115,7 +122,7 @@ impl SinkRun {
         // Retries end here; a delivery that is under way may finish within the deadline.
         self.context.services.cancel.cancel();
         let outcome = match outcome {
-            Ok(()) => pump.drain_and_commit().await,
+            Ok(()) => pump.finish().await,
             // What was put before the failure is delivered again: its positions are not committed.
             failed => failed,
         };
@@ -125,7 +132,10 @@ impl SinkRun {
         if tokio::time::timeout(self.drain_deadline, delivering).await.is_err() {
             abort.abort();
         }
-        pump.feed.consumer.close().await;
+        // A group that waits for a member that died answers nobody before that one's session is over; leaving goes on by itself.
+        if tokio::time::timeout(self.drain_deadline, pump.feed.consumer.close()).await.is_err() {
+            tracing::warn!(task = %pump.id, "the consumer has not left its group yet, which rebalances");
+        }
         outcome
     }
 }
@@ -137,6 +147,8 @@ struct Pump {
     results: mpsc::Receiver<Result<()>>,
     in_flight: usize,
     committing: Option<oneshot::Receiver<Result<Commit>>>,
+    /// Positions on their way to the log: records flow meanwhile, however long the log takes.
+    writing: Option<(Offsets, Committing)>,
     assigned: Vec<TopicPartition>,
     committed: Offsets,
     paused: bool,
@@ -168,10 +180,15 @@ impl Pump {
                 },
                 result = self.results.recv(), if self.in_flight > 0 => self.delivered(result)?,
                 answer = answered(&mut self.committing), if self.committing.is_some() => {
-                    let committed = match answer {
-                        Ok(answer) => self.commit(answer).await,
-                        Err(error) => Err(error),
-                    };
+                    match answer {
+                        Ok(answer) => self.commit(answer),
+                        // A connector that commits by itself and was replaced must not go on.
+                        Err(error) if error.kind() == ErrorKind::Fenced => return Err(error),
+                        failed => self.judge_commit(failed.map(drop))?,
+                    }
+                }
+                committed = written(&mut self.writing), if self.writing.is_some() => {
+                    let committed = committed.map(|positions| self.note(positions));
                     self.judge_commit(committed)?;
                 }
                 _ = commits.tick() => {
@@ -223,8 +240,14 @@ impl Pump {
     /// Finishes and commits what was read from partitions that are being taken away.
     async fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
         tracing::info!(task = %self.id, ?partitions, lost, "revoked");
-        match self.drain_and_commit().await {
-            Err(error) if lost || error.kind() == ErrorKind::Fenced => {
+        let deadline = Instant::now() + self.drain_deadline;
+        let committed = match self.drain(deadline).await {
+            Ok(answer) => self.last_commit(answer, if lost { Instant::now() } else { deadline }).await,
+            Err(error) if lost || error.kind() == ErrorKind::Fenced => Err(error),
+            Err(error) => return Err(error),
+        };
+        match committed {
+            Err(error) if lost || error.kind() == ErrorKind::Fenced || error.is_retriable() => {
                 tracing::warn!(task = %self.id, %error, "partitions were lost before the commit; another member reads on from the last one");
             }
             result => result?,
@@ -237,22 +260,58 @@ impl Pump {
         Ok(())
     }
 
-    /// Waits until nothing is in flight, then commits, within the deadline.
-    async fn drain_and_commit(&mut self) -> Result<()> {
-        let deadline = self.drain_deadline;
+    /// Waits until nothing is in flight, and asks the connector what may be committed.
+    async fn drain(&mut self, deadline: Instant) -> Result<Commit> {
         let work = async {
             while self.in_flight > 0 {
                 let result = self.results.recv().await;
                 self.delivered(result)?;
             }
+            if self.writing.is_some() {
+                let committed = written(&mut self.writing).await.map(|positions| self.note(positions));
+                self.judge_commit(committed)?;
+            }
+            // What was asked before does not know of the last batches.
+            if self.committing.is_some() {
+                let before = answered(&mut self.committing).await.map(drop);
+                self.judge_commit(before)?;
+            }
             self.ask_to_commit().await?;
-            let answer = answered(&mut self.committing).await?;
-            self.commit(answer).await
+            answered(&mut self.committing).await
         };
-        tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
+        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
             let message = "the sink did not finish its batches in time; they will be delivered again";
             Err(Error::new(ErrorKind::Timeout, message))
         })
+    }
+
+    /// Commits before partitions are given up. No later commit makes up for this one, so it is made again until the deadline: what
+    /// is not committed is delivered twice. A group that has moved on takes this member's positions once it has joined again.
+    async fn last_commit(&mut self, answer: Commit, deadline: Instant) -> Result<()> {
+        let Commit::Positions(positions) = answer else { return Ok(()) };
+        let given_up = deadline.min(Instant::now() + FENCED_PATIENCE);
+        loop {
+            self.commit(Commit::Positions(positions.clone()));
+            if self.writing.is_none() {
+                return Ok(());
+            }
+            let committed = tokio::time::timeout_at(deadline, written(&mut self.writing)).await.unwrap_or_else(|_| {
+                self.writing = None;
+                let message =
+                    "positions were not committed in time; what came after the last commit is delivered again";
+                Err(Error::new(ErrorKind::Timeout, message))
+            });
+            let committed = committed.map(|positions| self.note(positions));
+            let until = match &committed {
+                Err(error) if error.kind() == ErrorKind::Fenced => given_up,
+                Err(error) if error.is_retriable() => deadline,
+                _ => return committed,
+            };
+            if Instant::now() + COMMIT_RETRY >= until {
+                return committed;
+            }
+            tokio::time::sleep(COMMIT_RETRY).await;
+        }
     }
 
     fn delivered(&mut self, result: Option<Result<()>>) -> Result<()> {
@@ -262,7 +321,7 @@ impl Pump {
 
     /// Asks the connector what may be committed; the answer comes when it has finished what is in flight.
     async fn ask_to_commit(&mut self) -> Result<()> {
-        if self.committing.is_none() {
+        if self.committing.is_none() && self.writing.is_none() {
             let (reply, answer) = oneshot::channel();
             let group = self.feed.consumer.group_metadata();
             self.send(Command::Commit { group, reply }).await?;
@@ -271,38 +330,41 @@ impl Pump {
         Ok(())
     }
 
-    /// Commits what was acknowledged (invariant 2). Positions only go forward.
-    async fn commit(&mut self, answer: Commit) -> Result<()> {
-        let Commit::Positions(mut positions) = answer else { return Ok(()) };
+    /// Begins to commit what was acknowledged (invariant 2), if there is anything new. Positions only go forward.
+    fn commit(&mut self, answer: Commit) {
+        let Commit::Positions(mut positions) = answer else { return };
         positions.retain(|partition, offset| {
             self.assigned.contains(partition) && self.committed.get(partition).is_none_or(|before| *before < *offset)
         });
-        if positions.is_empty() {
-            return Ok(());
+        if !positions.is_empty() {
+            let committing = self.feed.consumer.commit(&positions);
+            self.writing = Some((positions, committing));
         }
-        match self.feed.consumer.commit(&positions).await {
-            // The group has moved on while this member kept its partitions: what it still has is committed next time, and what it
-            // has lost is announced.
-            Err(error) if error.kind() == ErrorKind::Fenced => {
-                tracing::warn!(task = %self.id, %error, "positions were not committed because the group rebalances, trying again");
-            }
-            committed => {
-                committed?;
-                self.committed.extend(positions);
-            }
-        }
-        Ok(())
     }
 
-    /// A commit that failed for now is made up for by the next one; positions are cumulative.
+    /// Notes what is committed. Partitions that were given up meanwhile may come back with other positions.
+    fn note(&mut self, positions: Offsets) {
+        let ours = positions.into_iter().filter(|(partition, _)| self.assigned.contains(partition));
+        self.committed.extend(ours);
+    }
+
+    /// A commit that failed for now is made up for by the next one; positions are cumulative. So is one that was refused because the
+    /// group has moved on while this member kept its partitions; what it has lost is announced.
     fn judge_commit(&self, committed: Result<()>) -> Result<()> {
         match committed {
-            Err(error) if error.is_retriable() => {
+            Err(error) if error.is_retriable() || error.kind() == ErrorKind::Fenced => {
                 tracing::warn!(task = %self.id, %error, "positions were not committed, trying again at the next interval");
                 Ok(())
             }
             result => result,
         }
+    }
+
+    /// Finishes what is in flight and commits it, within the deadline.
+    async fn finish(&mut self) -> Result<()> {
+        let deadline = Instant::now() + self.drain_deadline;
+        let answer = self.drain(deadline).await?;
+        self.last_commit(answer, deadline).await
     }
 
     fn apply_wanted(&mut self) {
@@ -338,6 +400,14 @@ async fn answered(committing: &mut Option<oneshot::Receiver<Result<Commit>>>) ->
     let result = answer.await;
     *committing = None;
     result.map_err(|_| gone())?
+}
+
+/// The positions of a commit that was begun, when it is done; pending while there is none. Cancel-safe.
+async fn written(writing: &mut Option<(Offsets, Committing)>) -> Result<Offsets> {
+    let Some((_, committing)) = writing else { return std::future::pending().await };
+    let result = committing.await;
+    let positions = writing.take().map(|(positions, _)| positions).unwrap_or_default();
+    result.map(|()| positions)
 }
 
 fn gone() -> Error {

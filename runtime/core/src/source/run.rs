@@ -20,6 +20,9 @@ use crate::metrics::TaskMetrics;
 use crate::offsets::OffsetWriter;
 use crate::task::{Backoff, StateListener, TaskId, Wanted, panicked};
 
+/// Between attempts to make the last offsets durable.
+const FLUSH_RETRY: Duration = Duration::from_millis(100);
+
 /// Everything a source task is made of. [`SourceRun::run`] consumes it.
 pub struct SourceRun {
     /// Who it is.
@@ -289,10 +292,17 @@ impl Pump {
             }
             self.send_ready()?;
             if self.sending.is_none() {
-                return self.flush().await;
+                self.flush().await?;
+                if self.unflushed.is_empty() {
+                    return Ok(());
+                }
+                // No later flush makes up for this one; the caller has the deadline.
+                tokio::time::sleep(FLUSH_RETRY).await;
             }
-            let sent = joined(&mut self.sending).await;
-            self.sent(sent).await?;
+            if self.sending.is_some() {
+                let sent = joined(&mut self.sending).await;
+                self.sent(sent).await?;
+            }
         }
     }
 }

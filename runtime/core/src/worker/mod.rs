@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::offsets::OffsetStores;
 use crate::plugins::Plugins;
 use crate::providers::Redactor;
-use crate::storage::topic::{Purpose, TopicOptions};
+use crate::storage::topic::TopicOptions;
 use crate::task::{TaskId, Wanted};
 use crate::worker_config::WorkerConfig;
 
@@ -78,10 +78,10 @@ struct Slot {
 }
 
 impl Worker {
-    /// A worker that reports on `events`.
+    /// A worker that reports on `events`. `offsets` is the topic of sources that have none of their own.
     #[must_use]
-    pub fn new(parts: WorkerParts, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
-        let offsets = OffsetStores::new(Arc::clone(&parts.internal), offsets_topic(&parts));
+    pub fn new(parts: WorkerParts, offsets: TopicOptions, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
+        let offsets = OffsetStores::new(Arc::clone(&parts.internal), offsets);
         let fencing = OnceLock::new();
         Arc::new(Self { parts, fencing, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }
@@ -217,21 +217,4 @@ async fn supervise<T>(
 enum Ended {
     Panicked,
     Killed,
-}
-
-/// The worker's offsets topic. Replicas are the log's default where nothing is said.
-fn offsets_topic(parts: &WorkerParts) -> TopicOptions {
-    let fallback = TopicOptions::new(Purpose::Offsets, &parts.config.offset_storage_topic);
-    let said = |setting: &str| parts.props.contains_key(&format!("offset.storage.{setting}"));
-    if !said("topic") {
-        return fallback;
-    }
-    match TopicOptions::of_worker(Purpose::Offsets, &parts.props) {
-        Ok(options) if said("replication.factor") => options,
-        Ok(options) => TopicOptions { replication: None, ..options },
-        Err(error) => {
-            tracing::warn!(%error, "the offsets topic is created with default settings");
-            fallback
-        }
-    }
 }

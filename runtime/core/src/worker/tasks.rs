@@ -19,7 +19,7 @@ use crate::herder::State;
 use crate::herder::machine::Event;
 use crate::offsets::OffsetWriter;
 use crate::sink::{SinkRun, consumer_group, consumer_overrides};
-use crate::source::{SourceRun, TopicCreation};
+use crate::source::{LazyProducer, SourceRun, TopicCreation};
 use crate::task::{Backoff, StateListener, TaskId, Wanted};
 
 /// One start of one task.
@@ -160,16 +160,18 @@ impl Worker {
         if let Some(fencing) = self.fencing.get().filter(|_| exactly_once) {
             fencing.fence(&start.id.connector).await?;
         }
-        // Opening the transactional producer fences older instances, so what they left open is settled before anything is read.
-        let producer: Arc<dyn Producer> = Arc::from(
-            log.producer(ProducerOptions {
-                client_id: format!("connector-producer-{}", start.id),
-                transactional_id: exactly_once
-                    .then(|| transactional_id(&self.parts.config.group_id, &start.id.connector, start.id.task)),
-                overrides: strip_prefix(&start.connector, "producer.override"),
-            })
-            .await?,
-        );
+        let producer = ProducerOptions {
+            client_id: format!("connector-producer-{}", start.id),
+            transactional_id: exactly_once
+                .then(|| transactional_id(&self.parts.config.group_id, &start.id.connector, start.id.task)),
+            overrides: strip_prefix(&start.connector, "producer.override"),
+        };
+        let producer: Arc<dyn Producer> = if exactly_once {
+            // Opening it fences older instances, so what they left open is settled before anything is read.
+            Arc::from(log.producer(producer).await?)
+        } else {
+            Arc::new(LazyProducer::new(Arc::clone(log), producer))
+        };
         Ok(Box::new(SourceRun {
             id: start.id.clone(),
             task,

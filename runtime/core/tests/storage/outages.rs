@@ -9,8 +9,8 @@ use millrace_api::batch::raw::RawRecords;
 use millrace_api::config::Props;
 use millrace_api::connector::{Json, SourcePosition};
 use millrace_api::log::{
-    Appended, Consumer, ConsumerOptions, Event, GroupMetadata, Log, Offsets, Producer, ProducerOptions, TopicInfo,
-    TopicPartition, TopicSpec,
+    Appended, Committing, Consumer, ConsumerOptions, Event, GroupMetadata, Log, Offsets, Producer, ProducerOptions,
+    TopicInfo, TopicPartition, TopicSpec,
 };
 use millrace_api::{Error, ErrorKind, Result};
 use millrace_core::offsets::OffsetStores;
@@ -115,8 +115,8 @@ impl Consumer for FlakyConsumer {
             }
         }
     }
-    async fn commit(&mut self, offsets: &Offsets) -> Result<()> {
-        self.consumer.commit(offsets).await
+    fn commit(&self, offsets: &Offsets) -> Committing {
+        self.consumer.commit(offsets)
     }
     fn pause(&mut self, partitions: &[TopicPartition]) {
         self.consumer.pause(partitions);

@@ -220,7 +220,6 @@ async fn runs(at: &WorkerHerder, name: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "about one run in five, beside other tests, work does not move within 20 s; why is not known yet"]
 async fn work_is_divided_and_moves_when_workers_come_and_go() {
     let group = Group::new();
     let a = group.worker("a:1").await;
@@ -233,7 +232,7 @@ async fn work_is_divided_and_moves_when_workers_come_and_go() {
         workers.len() == 4 && workers.iter().filter(|worker| *worker == "b:1").count() == 2
     })
     .await;
-    assert_eq!(runs(&a, "one").await, runs(&b, "one").await, "everybody sees the same");
+    until("everybody sees the same", async || runs(&a, "one").await == runs(&b, "one").await).await;
 
     // Connectors made at whichever worker; some of them run on the follower, whose tasks the leader writes down.
     for name in ["two", "three", "four"] {

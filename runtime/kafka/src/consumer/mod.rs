@@ -14,10 +14,11 @@ use async_trait::async_trait;
 use millrace_api::batch::raw::RawRecords;
 use millrace_api::error::{Error, Result};
 use millrace_api::log::{
-    CONTROL_TIMEOUT, Consumer, ConsumerOptions, Event, GroupMetadata, Offsets, Subscription, TopicPartition,
+    CONTROL_TIMEOUT, Committing, Consumer, ConsumerOptions, Event, GroupMetadata, Offsets, Subscription, TopicPartition,
 };
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::oneshot;
 
 use crate::client::{self, ClientProps};
@@ -59,6 +60,18 @@ impl KafkaConsumer {
         Ok(Self { native, shared, grouped, ended })
     }
 
+    /// The positions for librdkafka; none when there is nothing to commit.
+    fn prepare_commit(&self, offsets: &Offsets) -> Result<Option<TopicPartitionList>> {
+        if !self.grouped {
+            return Err(Error::internal("a consumer without a group was asked to commit positions"));
+        }
+        if offsets.is_empty() {
+            return Ok(None);
+        }
+        self.shared.check_assigned(offsets)?;
+        list::offsets(offsets.iter().map(|(partition, offset)| (partition, *offset))).map(Some)
+    }
+
     fn base(&self) -> Result<&BaseConsumer<Callbacks>> {
         self.native.base().ok_or_else(|| Error::internal("a consumer was used after it was closed"))
     }
@@ -94,23 +107,18 @@ impl Consumer for KafkaConsumer {
         self.shared.next().await
     }
 
-    async fn commit(&mut self, offsets: &Offsets) -> Result<()> {
-        if !self.grouped {
-            return Err(Error::internal("a consumer without a group was asked to commit positions"));
-        }
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        self.shared.check_assigned(offsets)?;
-        let list = list::offsets(offsets.iter().map(|(partition, offset)| (partition, *offset)))?;
-        let native = Arc::clone(&self.native);
-        let commit = move || native.base().map_or(Ok(()), |base| base.commit(&list, CommitMode::Sync));
-        let what = "commit positions";
-        match client::call(CONTROL_TIMEOUT * 2, commit).await? {
-            Some(Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset))) => Ok(()),
-            Some(Err(failure)) => Err(error::of_kafka(&failure, what)),
-            None => Err(error::unanswered(what)),
-        }
+    fn commit(&self, offsets: &Offsets) -> Committing {
+        let (native, prepared) = (Arc::clone(&self.native), self.prepare_commit(offsets));
+        Box::pin(async move {
+            let Some(list) = prepared? else { return Ok(()) };
+            let commit = move || native.base().map_or(Ok(()), |base| base.commit(&list, CommitMode::Sync));
+            let what = "commit positions";
+            match client::call(CONTROL_TIMEOUT * 2, commit).await? {
+                Some(Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset))) => Ok(()),
+                Some(Err(failure)) => Err(error::of_kafka(&failure, what)),
+                None => Err(error::unanswered(what)),
+            }
+        })
     }
 
     fn pause(&mut self, partitions: &[TopicPartition]) {

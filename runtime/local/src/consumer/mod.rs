@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use millrace_api::log::{Consumer, ConsumerOptions, Event, GroupMetadata, Offsets, Subscription, TopicPartition};
+use millrace_api::log::{
+    Committing, Consumer, ConsumerOptions, Event, GroupMetadata, Offsets, Subscription, TopicPartition,
+};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -263,13 +265,16 @@ impl Consumer for LocalConsumer {
         }
     }
 
-    async fn commit(&mut self, offsets: &Offsets) -> Result<()> {
+    fn commit(&self, offsets: &Offsets) -> Committing {
         if offsets.is_empty() {
-            return Ok(());
+            return Box::pin(std::future::ready(Ok(())));
         }
-        check::name("group.id", &self.options.group)?;
-        let (member, offsets) = (Arc::clone(&self.member), offsets.clone());
-        self.shared.writer.call(|done| Command::CommitPositions { member, offsets, done }).await
+        let named = check::name("group.id", &self.options.group);
+        let (shared, member, offsets) = (Arc::clone(&self.shared), Arc::clone(&self.member), offsets.clone());
+        Box::pin(async move {
+            named?;
+            shared.writer.call(|done| Command::CommitPositions { member, offsets, done }).await
+        })
     }
 
     fn pause(&mut self, partitions: &[TopicPartition]) {

@@ -8,8 +8,8 @@ use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Driver;
+use crate::herder::SessionKey;
 use crate::herder::machine::Event;
-use crate::herder::{SessionKey, Signing};
 use crate::storage::Entry;
 use crate::storage::config::session_key_record;
 use crate::storage::topic::InternalTopic;
@@ -61,18 +61,16 @@ impl Driver {
 
     pub(super) fn send_task_configs(&self, name: String, ticket: u64, leader_url: String, configs: Vec<Props>) {
         let (peers, reports) = (self.peers.clone(), self.reports.clone());
-        let key = match self.machine.signing() {
-            Signing::Keys(keys) => keys.into_iter().next(),
-            Signing::Off | Signing::Pending => None,
-        };
+        let key = self.machine.signing().key();
         tokio::spawn(async move {
-            let outcome = match peers {
-                Some(peers) => {
+            let outcome = match (peers, key) {
+                (Some(_), Err(error)) => Err(error),
+                (Some(peers), Ok(key)) => {
                     let sending = peers.put_task_configs(&leader_url, &name, &configs, key.as_ref());
                     let late = |_| Err(Error::new(ErrorKind::Timeout, "the leader did not answer within 60 s"));
                     tokio::time::timeout(SEND_DEADLINE, sending).await.unwrap_or_else(late)
                 }
-                None => Err(Error::internal("this worker cannot reach other workers")),
+                (None, _) => Err(Error::internal("this worker cannot reach other workers")),
             };
             let _ = reports.send(Event::Sent { name, ticket, outcome });
         });

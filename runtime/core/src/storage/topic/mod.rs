@@ -252,5 +252,5 @@ async fn create(log: &dyn Log, options: &TopicOptions) -> Result<bool> {
         replication: options.replication,
         config,
     };
-    log.create_topic(&spec).await
+    log.create_topic(&spec).await.map_err(|error| options.not_created(error))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use millrace_api::config::Props;
-use millrace_api::{Error, Result};
+use millrace_api::{Error, ErrorKind, Result};
 
 /// What a topic is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +132,22 @@ impl TopicOptions {
 
     fn key(&self) -> String {
         format!("{}topic", self.purpose.prefix())
+    }
+
+    /// Says which keys of the worker make a topic that the log refuses.
+    pub(super) fn not_created(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Config {
+            return error;
+        }
+        let (name, key, prefix) = (&self.name, self.key(), self.purpose.prefix());
+        let replicas =
+            self.replication.map_or_else(|| "the brokers' default".to_owned(), |replicas| replicas.to_string());
+        Error::config(format!(
+            "Topic '{name}' supplied via the '{key}' property cannot be created: the log refuses {prefix}replication.factor={replicas} or \
+             another of the {prefix}* settings. Set {prefix}replication.factor to at most the number of brokers, or to -1 for the brokers' default, or create the topic \
+             with 'cleanup.policy=compact' before the worker starts"
+        ))
+        .because(error)
     }
 
     /// Refuses a policy under which records go. An empty one is not known.
