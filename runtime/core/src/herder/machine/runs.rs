@@ -39,7 +39,8 @@ impl Machine {
         self.runs.known.insert(member.to_owned(), classes);
         let work = self.work();
         let all = work.connectors.values().filter_map(|connector| connector.class.as_ref());
-        let lacks = self.runs_of(member, "", &work).is_some_and(|runs| all.into_iter().any(|class| !runs.contains(class)));
+        let lacks =
+            self.runs_of(member, "", &work).is_some_and(|runs| all.into_iter().any(|class| !runs.contains(class)));
         self.runs.news |= late && lacks;
     }
 
