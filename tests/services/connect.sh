@@ -1,7 +1,15 @@
 # shellcheck shell=bash
 # A real Kafka Connect worker in distributed mode: the oracle that golden tests and the benchmark compare with.
 # It needs a Kafka: the one of this run, or the one MILLRACE_TEST_KAFKA names.
-connect_install() { kafka_install; }
+connect_install() {
+  kafka_install
+  if [ -n "${MILLRACE_CONNECT_MIRROR:-}" ]; then install_jars mirror; fi
+}
+
+mirror_built() { # a plugin, so that only workers that ask for it have it
+  mkdir -p "$1/plugins/connect-mirror"
+  mv "$1"/libs/*.jar "$1/plugins/connect-mirror/"
+}
 
 connect_kafka() { # the bootstrap servers
   if any_alive kafka; then kafka_env | sed -n 1p | cut -d= -f2; else
@@ -11,16 +19,16 @@ connect_kafka() { # the bootstrap servers
 }
 
 connect_prepare() {
-  local dir=$RUN_DIR/connect servers rf=1 port
+  local dir=$RUN_DIR/connect servers rf=1 port group
   servers=$(connect_kafka)
   [[ $servers != *,* ]] || rf=2
   free_port "$dir/state" >"$dir/state/1.port"
-  port=$(cat "$dir/state/1.port")
+  port=$(cat "$dir/state/1.port") group=${MILLRACE_CONNECT_GROUP:-connect-$port}
   kafka_cluster_of "${servers%%,*}" >"$dir/state/cluster"
   [ -s "$dir/state/cluster" ] || die "no Kafka answers at ${servers%%,*}" "tests/services/ctl restart kafka, or correct MILLRACE_TEST_KAFKA"
   cat >"$dir/connect.properties" <<EOF
 bootstrap.servers=$servers
-group.id=connect-$port
+group.id=$group
 listeners=HTTP://127.0.0.1:$port
 rest.advertised.host.name=127.0.0.1
 rest.advertised.port=$port
@@ -28,9 +36,9 @@ key.converter=org.apache.kafka.connect.json.JsonConverter
 value.converter=org.apache.kafka.connect.json.JsonConverter
 key.converter.schemas.enable=false
 value.converter.schemas.enable=false
-config.storage.topic=connect-$port-configs
-offset.storage.topic=connect-$port-offsets
-status.storage.topic=connect-$port-status
+config.storage.topic=$group-configs
+offset.storage.topic=$group-offsets
+status.storage.topic=$group-status
 config.storage.replication.factor=$rf
 offset.storage.replication.factor=$rf
 status.storage.replication.factor=$rf
@@ -40,7 +48,7 @@ offset.flush.interval.ms=1000
 scheduled.rebalance.max.delay.ms=0
 # Finds the same plugins as the default, without reading every class on the path.
 plugin.discovery=service_load
-plugin.path=$(jars_dir kafka)/plugins${MILLRACE_CONNECT_PLUGIN_PATH:+,$MILLRACE_CONNECT_PLUGIN_PATH}
+plugin.path=$(jars_dir kafka)/plugins${MILLRACE_CONNECT_MIRROR:+,$(jars_dir mirror)/plugins}${MILLRACE_CONNECT_PLUGIN_PATH:+,$MILLRACE_CONNECT_PLUGIN_PATH}
 ${MILLRACE_CONNECT_PROPS:-}
 EOF
 }

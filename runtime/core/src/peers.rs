@@ -1,5 +1,7 @@
 //! What a worker asks of another worker of its group by itself, not for a client. `millrace_rest::PeerClient` asks over HTTP.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use millrace_api::Result;
 use millrace_api::config::Props;
@@ -24,4 +26,7 @@ pub trait Peers: Send + Sync {
 
     /// Has the leader at `url` fence the producers of a source connector's former tasks (KIP-618).
     async fn fence_zombies(&self, url: &str, connector: &str, key: Option<&SessionKey>) -> Result<()>;
+
+    /// The classes of the connectors that the worker at `url` has. Retriable also while its REST API is still being set up (404).
+    async fn connector_plugins(&self, url: &str) -> Result<BTreeSet<String>>;
 }

@@ -134,6 +134,11 @@ impl Plugins {
         self.connectors.iter().find(|plugin| names(plugin)).cloned().ok_or_else(|| self.unknown_connector(name))
     }
 
+    /// The connector class that is meant when there is none of this name.
+    pub(crate) fn nearest_connector(&self, name: &str) -> Option<&str> {
+        nearest(name, self.connectors.iter().map(|plugin| plugin.class()))
+    }
+
     /// The converter called `name`.
     ///
     /// # Errors
@@ -185,7 +190,7 @@ impl Plugins {
             )
         };
         let known = self.connectors.iter().map(describe).collect::<Vec<_>>().join(", ");
-        let nearest = nearest(name, self.connectors.iter().map(|plugin| plugin.class()));
+        let nearest = self.nearest_connector(name);
         Error::new(
             ErrorKind::Config,
             format!(
@@ -210,7 +215,8 @@ fn hint(nearest: Option<&str>) -> String {
     nearest.map(|class| format!(" Did you mean {class}?")).unwrap_or_default()
 }
 
-fn answers_to(class: &str, aliases: &[&str], suffix: &str, name: &str) -> bool {
+/// Whether a configuration may call a plugin of `class` by this name.
+pub(crate) fn answers_to(class: &str, aliases: &[&str], suffix: &str, name: &str) -> bool {
     let simple = class.rsplit('.').next().unwrap_or(class);
     name == class || name == simple || simple.strip_suffix(suffix) == Some(name) || aliases.contains(&name)
 }

@@ -309,6 +309,32 @@ async fn real_closing_leaves_the_group_at_once() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
+/// A member without partitions, as in a sink with more tasks than partitions, leaves too: rebalances would wait for its session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MILLRACE_TEST_KAFKA"]
+async fn real_closing_without_partitions_leaves_the_group_at_once() {
+    let (log, name) = (open(), unique("idle"));
+    topic(&log, &name, 1).await;
+    let mut busy = log.consumer(member_options(&name, &[&name])).await.unwrap();
+    assert_eq!(assigned(&mut *busy).await.len(), 1);
+    let mut idle = log.consumer(member_options(&name, &[&name])).await.unwrap();
+    // It is a member once it is polled through a rebalance, which takes nothing from the other.
+    let _ = tokio::time::timeout(Duration::from_secs(5), idle.next()).await;
+    busy.close().await;
+    assert_eq!(assigned(&mut *idle).await.len(), 1, "what the other has left is taken over");
+    let mut late = log.consumer(member_options(&name, &[&name])).await.unwrap();
+    let _ = tokio::time::timeout(Duration::from_secs(5), late.next()).await;
+    late.close().await;
+    idle.close().await;
+    let set = [(TopicPartition::new(name.as_str(), 0), Some(0))];
+    let begun = Instant::now();
+    while let Err(error) = log.set_group_offsets(&name, &set).await {
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "members are left in the group: {error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Misuse is told, not hung upon.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs MILLRACE_TEST_KAFKA"]

@@ -1,5 +1,6 @@
 //! Requests that a worker makes to another by itself: [`PeerClient`] is [`Peers`] over HTTP.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use millrace_api::{Error, ErrorKind, Result};
 use millrace_core::herder::SessionKey;
 use millrace_core::peers::Peers;
 use millrace_tls::Connector;
+use serde_json::Value;
 
 use crate::answer::{self, Object};
 use crate::client::{Client, Outgoing, Unsent};
@@ -40,7 +42,7 @@ impl PeerClient {
         Ok(Self { client: Client { timeout: TIMEOUT, tls }, algorithm: algorithm.to_owned() })
     }
 
-    async fn ask(&self, url: &str, outgoing: Outgoing, key: Option<&SessionKey>) -> Result<()> {
+    async fn ask(&self, url: &str, outgoing: Outgoing, key: Option<&SessionKey>) -> Result<Value> {
         let mut outgoing = outgoing;
         let body = outgoing.body.as_deref().unwrap_or_default();
         let signed = key.and_then(|key| signature::headers(&self.algorithm, key, body));
@@ -51,7 +53,7 @@ impl PeerClient {
             Error::new(kind, error.to_string()).with("worker", url)
         })?;
         match forward::relayed(&reply) {
-            Ok(_) => Ok(()),
+            Ok(relayed) => Ok(relayed.body),
             Err(error) => {
                 let kind = match reply.status.as_u16() {
                     404 => ErrorKind::NotFound,
@@ -75,11 +77,22 @@ impl Peers for PeerClient {
     ) -> Result<()> {
         let configs: Vec<Object<'_>> = configs.iter().map(Object).collect();
         let outgoing = outgoing(Method::POST, url, connector, "tasks", Some(answer::encode(&configs)));
-        self.ask(url, outgoing, key).await
+        self.ask(url, outgoing, key).await.map(drop)
     }
 
     async fn fence_zombies(&self, url: &str, connector: &str, key: Option<&SessionKey>) -> Result<()> {
-        self.ask(url, outgoing(Method::PUT, url, connector, "fence", None), key).await
+        self.ask(url, outgoing(Method::PUT, url, connector, "fence", None), key).await.map(drop)
+    }
+
+    async fn connector_plugins(&self, url: &str) -> Result<BTreeSet<String>> {
+        let target = format!("{}/connector-plugins", url.trim_end_matches('/'));
+        let outgoing = Outgoing { method: Method::GET, url: target, headers: HeaderMap::new(), body: None };
+        let listed = self.ask(url, outgoing, None).await.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Error::new(ErrorKind::Retriable, error.message().to_owned()).with("worker", url),
+            _ => error,
+        })?;
+        let classes = listed.as_array().into_iter().flatten();
+        Ok(classes.filter_map(|plugin| plugin.get("class")?.as_str().map(str::to_owned)).collect())
     }
 }
 

@@ -33,10 +33,16 @@ impl Worker {
     /// Starts `millrace` with these arguments; standard error goes to `log`, appended.
     #[must_use]
     pub fn start(arguments: &[&str], log: &Path) -> Self {
+        Self::start_in(Path::new("."), arguments, log)
+    }
+
+    /// As [`Worker::start`], with `directory` as the current one.
+    #[must_use]
+    pub fn start_in(directory: &Path, arguments: &[&str], log: &Path) -> Self {
         let errors = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
-        let child =
-            Command::new(millrace()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn();
-        Self { child: child.expect("millrace starts") }
+        let mut command = Command::new(millrace());
+        command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+        Self { child: command.spawn().expect("millrace starts") }
     }
 
     /// SIGKILL, as a machine that dies.

@@ -1,6 +1,7 @@
 //! The herder's loop: it brings the machine what happens and carries out what the machine says. Nothing in it waits for a connector,
 //! the log or another worker: whatever takes time runs on a task of its own and reports.
 
+mod election;
 mod writes;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use crate::storage::topic::{Deliveries, Delivery, InternalTopic, Received};
 use crate::time::now_millis;
 use crate::worker::Worker;
 
+use election::Election;
 pub(super) use writes::StatusWriter;
 
 /// A request that does not know who leads waits so long for the rebalance to end; then it is a conflict.
@@ -93,6 +95,8 @@ enum Happened {
     Event(Event),
     Command(Command),
     Group(Result<GroupEvent>),
+    /// The election has waited long enough for what members have.
+    Decide,
     /// A topic is no longer read.
     Closed(&'static str),
 }
@@ -103,6 +107,7 @@ struct Loop {
     /// When to enter the group again after it refused.
     refused: Option<tokio::time::Instant>,
     asked: Asked,
+    election: Election,
     replies: HashMap<u64, oneshot::Sender<Result<Answer>>>,
     replied: u64,
     stopping: Option<(oneshot::Sender<()>, tokio::time::Instant)>,
@@ -121,6 +126,7 @@ impl Driver {
             member: None,
             refused: None,
             asked: Asked::default(),
+            election: Election::default(),
             replies: HashMap::new(),
             replied: 0,
             stopping: None,
@@ -149,11 +155,18 @@ impl Loop {
         loop {
             let happened = self.next().await;
             match happened {
-                Happened::Event(event) => self.step(event),
+                Happened::Event(event) => {
+                    let told = self.election.told(&event);
+                    self.step(event);
+                    if told {
+                        self.decide();
+                    }
+                }
                 Happened::Command(Command::Ask(question)) => question(&self.driver.machine),
                 Happened::Command(Command::Request { request, reply }) => self.request(request, reply),
                 Happened::Command(Command::Stop(done)) => self.stop(done),
                 Happened::Group(Ok(event)) => self.group(event),
+                Happened::Decide => self.decide(),
                 Happened::Group(Err(error)) => {
                     tracing::error!(%error, "the group refuses this worker; trying again later");
                     self.member = None;
@@ -197,6 +210,7 @@ impl Loop {
                 self.enter().await;
                 Happened::Event(Event::Tick)
             }
+            () = self.election.over() => Happened::Decide,
             () = tokio::time::sleep_until(tick) => Happened::Event(Event::Tick),
         }
     }
@@ -220,6 +234,7 @@ impl Loop {
     }
 
     fn group(&mut self, event: GroupEvent) {
+        self.election.cancel();
         let event = match event {
             GroupEvent::Joining { reply } => {
                 self.asked.joining = Some(reply);
@@ -227,7 +242,15 @@ impl Loop {
             }
             GroupEvent::Elected { generation, leader, protocol, peers, reply } => {
                 self.asked.elected = Some(reply);
-                Event::Elected { generation, leader, protocol, peers }
+                let Driver { peers: others, reports, .. } = &self.driver;
+                if let Some(others) = others {
+                    self.election.ask(&peers, &leader, others, reports);
+                }
+                let event = Event::Elected { generation, leader, protocol, peers };
+                if let Some(event) = self.election.hold(event) {
+                    self.step(event);
+                }
+                return;
             }
             GroupEvent::Joined { generation, member, leader, protocol, assignment } => {
                 Event::Joined { generation, member, leader, protocol, assignment }
@@ -242,6 +265,13 @@ impl Loop {
             }
         };
         self.step(event);
+    }
+
+    /// The leader decides with what it knows by now.
+    fn decide(&mut self) {
+        if let Some(event) = self.election.cancel() {
+            self.step(event);
+        }
     }
 
     fn request(&mut self, request: Request, reply: oneshot::Sender<Result<Answer>>) {
@@ -320,6 +350,7 @@ impl Loop {
     fn stop(&mut self, done: oneshot::Sender<()>) {
         let deadline = tokio::time::Instant::now() + self.driver.worker.stop_deadline();
         self.asked = Asked::default();
+        self.election.cancel();
         self.stopping = Some((done, deadline));
         self.step(Event::Lost { gone: true });
         self.replies.clear();

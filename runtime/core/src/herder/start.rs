@@ -1,5 +1,6 @@
 //! Opening a herder: its topics, its loop, its way into the group.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -43,6 +44,10 @@ impl Catalogue for Plugins {
     fn describe(&self, class: &str) -> Option<(&'static str, String)> {
         let plugin = self.connector(class).ok()?;
         Some((plugin.kind().name(), plugin.version().to_owned()))
+    }
+
+    fn classes(&self) -> BTreeSet<String> {
+        self.list(true).into_iter().map(|plugin| plugin.class).collect()
     }
 }
 
@@ -101,7 +106,7 @@ impl WorkerHerder {
         let (reports, events) = mpsc::unbounded_channel();
         let (commands, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
-        let worker = Worker::new(parts, topics.offsets.clone(), reports.clone());
+        let worker = Worker::new(parts, worker_id.clone(), topics.offsets.clone(), reports.clone());
         let driver = Driver {
             machine: Machine::new(options, catalogue),
             worker: Arc::clone(&worker),

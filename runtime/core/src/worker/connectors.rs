@@ -48,7 +48,7 @@ impl Worker {
         watching: watch::Receiver<Wanted>,
     ) -> Result<()> {
         let cancel = CancellationToken::new();
-        let plugin = self.parts.plugins.connector(config.get("connector.class").map_or("", String::as_str))?;
+        let plugin = self.plugin(config.get("connector.class").map_or("", String::as_str))?;
         let resolved = self.parts.plugins.providers().resolve_connector(&config)?;
         let mut connector = plugin.connector();
         let starting = async {

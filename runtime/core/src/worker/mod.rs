@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace_api::Error;
 use millrace_api::config::Props;
+use millrace_api::connector::ConnectorPlugin;
 use millrace_api::log::{Log, StateStores};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -57,6 +58,8 @@ pub trait Fencing: Send + Sync {
 /// See the module documentation.
 pub struct Worker {
     parts: WorkerParts,
+    /// Host and port that others reach it under.
+    id: String,
     /// Of a worker in a group.
     fencing: OnceLock<Box<dyn Fencing>>,
     metrics: Metrics,
@@ -78,12 +81,18 @@ struct Slot {
 }
 
 impl Worker {
-    /// A worker that reports on `events`. `offsets` is the topic of sources that have none of their own.
+    /// A worker that others reach under the host and port `id`, and that reports on `events`. `offsets` is the topic of sources that
+    /// have none of their own.
     #[must_use]
-    pub fn new(parts: WorkerParts, offsets: TopicOptions, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
+    pub fn new(
+        parts: WorkerParts,
+        id: String,
+        offsets: TopicOptions,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Arc<Self> {
         let offsets = OffsetStores::new(Arc::clone(&parts.internal), offsets);
         let fencing = OnceLock::new();
-        Arc::new(Self { parts, fencing, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
+        Arc::new(Self { parts, id, fencing, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
     }
 
     /// What it is made of.
@@ -95,6 +104,27 @@ impl Worker {
     /// Has tasks of exactly-once sources ask this before they start. Only the first call counts.
     pub fn set_fencing(&self, fencing: Box<dyn Fencing>) {
         let _ = self.fencing.set(fencing);
+    }
+
+    /// The plugin of a connector's class.
+    ///
+    /// # Errors
+    /// When this worker has none. In a group another worker may have it, so this says who has not, and what to do.
+    fn plugin(&self, class: &str) -> Result<Arc<dyn ConnectorPlugin>, Error> {
+        self.parts.plugins.connector(class).map_err(|error| {
+            if self.fencing.get().is_none() {
+                return error;
+            }
+            let near = self.parts.plugins.nearest_connector(class);
+            let near = near.map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
+            Error::config(format!(
+                "The worker {id} (Millrace) does not have the connector class {class}, and the leader of the group placed it here.{near} \
+                 GET http://{id}/connector-plugins lists the classes it has. If another worker of the group has this one, have a Millrace \
+                 worker lead, which places connectors where their class is: stop the leader, a Java worker, and start it again. If no \
+                 worker has it, delete the connector or run it in a group of workers that do.",
+                id = self.id
+            ))
+        })
     }
 
     /// Its metrics.

@@ -97,7 +97,7 @@ impl Worker {
                 return Ok(());
             }
             let class = start.connector.get("connector.class").map_or("", String::as_str);
-            let plugin = self.parts.plugins.connector(class)?;
+            let plugin = self.plugin(class)?;
             let built = match plugin.task() {
                 Task::Sink(task) => self.build_sink(&start, task, plugin.task_class()).await.map(Built::Sink),
                 Task::Source(task) => self.build_source(&start, task).await.map(Built::Source),

@@ -1,6 +1,6 @@
 //! Workers of one group over one log: their work is divided, moves when one comes or goes, and requests find the leader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -151,6 +151,10 @@ impl Peers for Wires {
 
     async fn fence_zombies(&self, url: &str, connector: &str, _key: Option<&SessionKey>) -> Result<()> {
         self.at(url)?.fence_zombies(connector).await
+    }
+
+    async fn connector_plugins(&self, url: &str) -> Result<BTreeSet<String>> {
+        Ok(self.at(url)?.plugins(true).into_iter().map(|plugin| plugin.class).collect())
     }
 }
 

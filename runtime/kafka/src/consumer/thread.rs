@@ -303,6 +303,9 @@ impl Worker {
     // The end.
 
     fn close(&mut self, base: &BaseConsumer<Callbacks>) {
+        // Closing alone is not enough: librdkafka (2.12) then forgets to leave the group when it has no partitions, and every
+        // rebalance waits for the session of the member that is gone.
+        base.unsubscribe();
         if let Err(failure) = base.close_queue() {
             tracing::debug!(%failure, "a consumer could not leave its group in an orderly way");
             return;

@@ -162,15 +162,18 @@ impl Machine {
 
     pub(super) fn elected(&mut self, generation: i32, leader: &str, protocol: &str, peers: &[Peer]) {
         let protocol = Protocol::from_name(protocol).unwrap_or(self.membership.protocol);
+        let work = self.work();
+        self.begin_decision(peers.iter().map(|peer| peer.member.as_str()), leader);
         let read = |peer: &Peer| match WorkerState::decode(&peer.metadata) {
-            Ok(state) => Some(Member { member: peer.member.clone(), state, runs: None }),
+            Ok(state) => {
+                Some(Member { member: peer.member.clone(), state, runs: self.runs_of(&peer.member, leader, &work) })
+            }
             Err(error) => {
                 tracing::warn!(member = peer.member, %error, "a member of the group cannot be understood and gets nothing");
                 None
             }
         };
         let peers: Vec<Member> = peers.iter().filter_map(read).collect();
-        let work = self.work();
         let decided = self.membership.leader.assign(&Round {
             generation,
             completed: self.membership.completed,
@@ -185,7 +188,7 @@ impl Machine {
     }
 
     /// Everything that is to run in the group.
-    fn work(&self) -> Work {
+    pub(super) fn work(&self) -> Work {
         let mut connectors = BTreeMap::new();
         for (name, state) in self.config.connectors() {
             let class = state.config.as_ref().and_then(|config| config.get("connector.class"));
@@ -312,6 +315,9 @@ impl Machine {
         }
         if group.changed > held.offset {
             return Some("connectors or tasks were added or removed");
+        }
+        if group.leads() && self.runs.is_news() {
+            return Some("a worker has said which connectors it has");
         }
         due.then_some("the leader's delay has passed")
     }

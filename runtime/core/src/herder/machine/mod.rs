@@ -10,6 +10,7 @@
 //! - `jobs`: requests that change something; one at a time, answered when the record has been read back.
 //! - `report`: states for the status topic.
 //! - `restart`: failed work that is started again by itself.
+//! - `runs`: which member can run what.
 //! - `query`: what is asked without changing anything.
 
 mod jobs;
@@ -20,11 +21,12 @@ mod query;
 mod reconcile;
 mod report;
 mod restart;
+mod runs;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millrace_api::config::Props;
@@ -43,6 +45,7 @@ use local::{LocalConnector, LocalTask};
 use membership::Membership;
 pub use query::FencingPlan;
 pub use restart::RestartPolicy;
+use runs::Runs;
 
 /// What a machine is told once.
 #[derive(Debug, Clone)]
@@ -67,6 +70,9 @@ pub struct Options {
 pub trait Catalogue: Send + Sync {
     /// `source` or `sink`, and the version; `None` when this worker has no such connector.
     fn describe(&self, class: &str) -> Option<(&'static str, String)>;
+
+    /// The classes of all connectors, as they are listed for others.
+    fn classes(&self) -> BTreeSet<String>;
 }
 
 /// Why something ended.
@@ -101,6 +107,8 @@ pub enum Event {
     Joining,
     /// The member was elected and waits for [`Effect::AnswerElected`].
     Elected { generation: i32, leader: String, protocol: String, peers: Vec<Peer> },
+    /// Which connectors another member has; `None` when it does not tell.
+    Runs { member: String, classes: Option<BTreeSet<String>> },
     /// The rebalance is over.
     Joined { generation: i32, member: String, leader: String, protocol: String, assignment: Vec<u8> },
     /// The group goes on without this member, or may soon. `gone`: the member joins again by itself.
@@ -264,6 +272,7 @@ pub struct Machine {
     config: ClusterConfig,
     status: StatusView,
     membership: Membership,
+    runs: Runs,
     connectors: BTreeMap<String, LocalConnector>,
     tasks: BTreeMap<TaskId, LocalTask>,
     jobs: Jobs,
@@ -289,6 +298,7 @@ impl Machine {
             config: ClusterConfig::default(),
             status: StatusView::default(),
             membership,
+            runs: Runs::default(),
             connectors: BTreeMap::new(),
             tasks: BTreeMap::new(),
             jobs: Jobs::default(),
@@ -315,6 +325,7 @@ impl Machine {
             Event::Elected { generation, leader, protocol, peers } => {
                 self.elected(generation, &leader, &protocol, &peers);
             }
+            Event::Runs { member, classes } => self.learned(&member, classes),
             Event::Joined { generation, member, leader, protocol, assignment } => {
                 self.joined(generation, member, &leader, &protocol, &assignment);
             }

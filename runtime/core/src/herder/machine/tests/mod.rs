@@ -32,6 +32,10 @@ impl Rng {
 struct Sinks;
 
 impl Catalogue for Sinks {
+    fn classes(&self) -> BTreeSet<String> {
+        BTreeSet::from(["Sim".to_owned()])
+    }
+
     fn describe(&self, class: &str) -> Option<(&'static str, String)> {
         (class == "Sim").then(|| ("sink", "1.0".to_owned()))
     }

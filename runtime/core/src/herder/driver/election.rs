@@ -1,0 +1,119 @@
+//! Before the leader decides, it asks members that it does not know yet which connectors they have, as nothing in the group's protocol
+//! says so. Every worker, a Java one too, lists them at `/connector-plugins`.
+//!
+//! The decision waits a moment for the answers; those that come later lead to another one. So a group is held up once for a member that
+//! cannot be reached, and never by it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_api::group::Peer;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::group::WorkerState;
+use crate::herder::machine::Event;
+use crate::peers::Peers;
+
+/// How long a decision waits for a new member. A Java worker joins before its REST API answers.
+const HOLD: Duration = Duration::from_secs(3);
+
+/// How long a member is asked in all, and the pauses in between: 200 ms doubling to 5 s.
+const PATIENCE: Duration = Duration::from_mins(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// One answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// See the module documentation.
+#[derive(Default)]
+pub(super) struct Election {
+    /// By member id: those that have been asked.
+    asked: BTreeMap<String, AbortOnDropHandle<()>>,
+    held: Option<Held>,
+    /// New members that have not answered.
+    waiting: BTreeSet<String>,
+}
+
+struct Held {
+    event: Event,
+    until: Instant,
+}
+
+impl Election {
+    /// Asks members that are new; forgets those that are gone. Answers come as [`Event::Runs`].
+    pub(super) fn ask(
+        &mut self,
+        members: &[Peer],
+        leader: &str,
+        peers: &Arc<dyn Peers>,
+        reports: &mpsc::UnboundedSender<Event>,
+    ) {
+        self.asked.retain(|asked, _| members.iter().any(|peer| peer.member == *asked));
+        self.waiting.clear();
+        for peer in members.iter().filter(|peer| peer.member != leader) {
+            let Ok(state) = WorkerState::decode(&peer.metadata) else { continue };
+            if self.asked.contains_key(&peer.member) {
+                continue;
+            }
+            let (peers, reports, member) = (Arc::clone(peers), reports.clone(), peer.member.clone());
+            self.waiting.insert(member.clone());
+            let asking = tokio::spawn(async move {
+                let classes = tokio::time::timeout(PATIENCE, classes(&*peers, &state.url)).await.unwrap_or_default();
+                // The receiver only goes away with the herder.
+                let _ = reports.send(Event::Runs { member, classes });
+            });
+            self.asked.insert(peer.member.clone(), AbortOnDropHandle::new(asking));
+        }
+    }
+
+    /// Keeps the question until new members have answered; gives it back when there are none.
+    pub(super) fn hold(&mut self, event: Event) -> Option<Event> {
+        if self.waiting.is_empty() {
+            return Some(event);
+        }
+        self.held = Some(Held { event, until: Instant::now() + HOLD });
+        None
+    }
+
+    /// Whether this is the answer that a decision still waited for.
+    pub(super) fn told(&mut self, event: &Event) -> bool {
+        let Event::Runs { member, .. } = event else { return false };
+        self.waiting.remove(member) && self.waiting.is_empty()
+    }
+
+    /// Ends when what is held should wait no longer.
+    pub(super) async fn over(&self) {
+        match &self.held {
+            Some(held) => tokio::time::sleep_until(held.until).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What was held, which is not held any more.
+    pub(super) fn cancel(&mut self) -> Option<Event> {
+        self.held.take().map(|held| held.event)
+    }
+}
+
+/// What a worker has; `None` when it does not say.
+async fn classes(peers: &dyn Peers, url: &str) -> Option<BTreeSet<String>> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let answer = tokio::time::timeout(ANSWER, peers.connector_plugins(url)).await;
+        match answer {
+            Ok(Ok(classes)) => return Some(classes),
+            Ok(Err(error)) if !error.is_retriable() => {
+                tracing::warn!(url, %error, "a worker does not say which connectors it has, so it may be given any");
+                return None;
+            }
+            Ok(Err(_)) | Err(_) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Millrace beside and in place of real Java workers of Kafka Connect: in one group, and one after the other.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "tests may")]
+
+mod group;
+mod mixed;
+mod rest;
