@@ -7,6 +7,7 @@ HEADERS = ("Content-Type", "Location", "Allow", "Access-Control-Allow-Origin", "
 SETS = ("Allow", "Access-Control-Allow-Methods")
 MASKS = tomllib.loads((pathlib.Path(__file__).parent / "masks.toml").read_text())
 TEXTS = [(re.compile(mask["pattern"], re.S), mask["with"]) for mask in MASKS["text"]]
+LOOSE = re.compile(MASKS["order"]["keys"])
 FIELDS = {mask["name"]: mask["with"] for mask in MASKS["field"]}
 
 
@@ -107,6 +108,16 @@ def errors(body):
             "errors": {config["value"]["name"]: config["value"]["errors"] for config in body["configs"] if config["value"]["errors"]}}
 
 
+def in_one_order(body):
+    """Of a validation: keys that come in the order of a hash map, and their groups, in that of the alphabet, at the end."""
+    if not isinstance(body, dict) or not {"keys", "groups"} <= set(body):
+        return body
+    loose = {key for key in body["keys"] if LOOSE.match(key)}
+    late = [group for group in body["groups"] if group in MASKS["order"]["groups"]]
+    return {**body, "keys": [key for key in body["keys"] if key not in loose] + sorted(loose),
+            "groups": [group for group in body["groups"] if group not in late] + sorted(late)}
+
+
 def apache(body):
     """Of a list of plugins: Apache's own. Others are what happens to be installed."""
     return [entry for entry in body if entry.get("class", "").startswith("org.apache.kafka.connect.")] if isinstance(body, list) else body
@@ -127,7 +138,7 @@ def tasks(body):
 
 
 # Each leaves its own result as it is: recordings have gone through it already.
-VIEWS = {"errors": errors, "apache": apache, "levels": levels, "tasks": tasks}
+VIEWS = {"errors": lambda body: in_one_order(errors(body)), "apache": apache, "levels": levels, "tasks": tasks}
 
 
 def same(one, other):

@@ -73,7 +73,7 @@ class Millrace(Engine):
         file = self.folder / f"worker-{self.starts}.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         self.log = self.folder / f"millrace-{self.starts}.log"
-        self.process = subprocess.Popen([self.binary, "--log", "warn", COMMAND, str(file)], stdout=self.log.open("w"), stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen([self.binary, COMMAND, str(file)], stdout=self.log.open("w"), stderr=subprocess.STDOUT,
                                         stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 300  # a debug binary takes its time to compile components
         while not self.ready():

@@ -5,6 +5,7 @@
 
     ### title, unique in the file
     @wait connector.state=RUNNING tasks.#=1    (ask again until all of this holds; `:status` is the HTTP status, `#` the length)
+    @after 1                                   (seconds before it is asked for the first time: what was there before would look the same)
     @mask message: the parser's own words      (not compared, with the reason; `*` is the whole body and its type)
     @keep errors                               (only this view of the body is compared, see VIEWS in answers.py)
     @once                                      (a 409 is the answer, not asked again as others are)
@@ -19,7 +20,7 @@ Besides HTTP methods a step may be `APPEND file` (the body's lines, to a file), 
 """
 import dataclasses, pathlib, re
 
-ORDERS = ("wait", "mask", "keep", "once")
+ORDERS = ("wait", "after", "mask", "keep", "once")
 
 
 @dataclasses.dataclass
@@ -33,6 +34,7 @@ class Step:
     masks: dict = dataclasses.field(default_factory=dict)
     keep: str | None = None
     once: bool = False
+    after: float = 0
 
 
 @dataclasses.dataclass
@@ -76,6 +78,8 @@ def order(step, line):
     word, _, rest = line[1:].partition(" ")
     if word == "wait":
         step.wait += [clause(text) for text in rest.split()]
+    elif word == "after":
+        step.after = float(rest)
     elif word == "mask":
         path, _, reason = rest.partition(":")
         if not reason.strip():

@@ -2,6 +2,7 @@
 
 mod config;
 mod connector;
+mod offsets;
 mod task;
 
 pub use connector::{FileStreamSinkPlugin, FileStreamSourcePlugin};

@@ -86,6 +86,12 @@ pub trait ConnectorPlugin: Send + Sync {
         self.config_def().validate(props)
     }
 
+    /// Whether a source can have its records and offsets written in one transaction with this configuration: what it reads can be read
+    /// again from an offset.
+    fn exactly_once(&self, _props: &Props) -> bool {
+        true
+    }
+
     /// An operator wants other offsets for a stopped source connector (KIP-875): checks them, and changes what the connector keeps
     /// elsewhere; `None` for an offset removes it. Whether the connector took care of it: when not, the answer says that offsets kept
     /// elsewhere are the operator's. Sources that know what their offsets look like refuse others here.

@@ -68,13 +68,14 @@ struct Inner {
     message: Cow<'static, str>,
     context: Vec<(&'static str, String)>,
     url: Option<String>,
+    class: Option<&'static str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// A new error without context.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        let inner = Inner { kind, message: message.into(), context: Vec::new(), url: None, source: None };
+        let inner = Inner { kind, message: message.into(), context: Vec::new(), url: None, class: None, source: None };
         Self { inner: Box::new(inner) }
     }
 
@@ -115,6 +116,13 @@ impl Error {
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.inner.url.as_deref()
+    }
+
+    /// Names another Java class in traces than the kind's.
+    #[must_use]
+    pub fn shown_as(mut self, java_class: &'static str) -> Self {
+        self.inner.class = Some(java_class);
+        self
     }
 
     /// Adds a context pair, outermost last.
@@ -158,7 +166,8 @@ impl Error {
     /// The text shown as `trace` in a status: class, message, context, then each cause on its own line.
     #[must_use]
     pub fn trace(&self) -> String {
-        let mut text = format!("{}: {self}", self.inner.kind.java_class());
+        let class = self.inner.class.unwrap_or_else(|| self.inner.kind.java_class());
+        let mut text = format!("{class}: {self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             text.push_str("\nCaused by: ");

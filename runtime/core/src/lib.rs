@@ -17,5 +17,6 @@ pub mod source;
 pub mod storage;
 pub mod task;
 pub mod time;
+pub mod versions;
 pub mod worker;
 pub mod worker_config;

@@ -151,6 +151,14 @@ impl Plugins {
         })
     }
 
+    /// Whether `class` is the full name of a plugin, of whatever kind.
+    #[must_use]
+    pub(crate) fn is_class(&self, class: &str) -> bool {
+        self.connectors.iter().any(|plugin| plugin.class() == class)
+            || self.converters.iter().any(|plugin| plugin.class() == class)
+            || self.components.plugins().iter().any(|plugin| plugin.class == class)
+    }
+
     /// Connectors, or all plugins, by class name.
     #[must_use]
     pub fn list(&self, connectors_only: bool) -> Vec<PluginInfo> {

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use millrace_api::config::{ConfigKey, Default};
 use millrace_api::{Error, ErrorKind};
 use millrace_core::herder::PluginInfo;
+use millrace_core::versions::VersionRange;
 use serde::Serialize;
 
 use crate::answer;
@@ -120,13 +121,14 @@ pub(crate) async fn config(
 fn check_version(api: &Api, plugin: &str, version: &str) -> Result<(), ApiError> {
     let plugins = api.herder.plugins(false);
     let Some(found) = plugins.iter().find(|known| is_named(plugin, &known.class)) else { return Ok(()) };
-    if matches!(version, "" | "latest") || version == found.version {
-        return Ok(());
+    let invalid = |_| ApiError::bad_request(format!("Invalid version specification: {version}"));
+    match VersionRange::parse(version).map_err(invalid)? {
+        Some(range) if !range.contains(&found.version) => Err(ApiError::bad_request(format!(
+            "Plugin {} not found that matches the version range {range}, available versions: [{}]",
+            found.class, found.version
+        ))),
+        _ => Ok(()),
     }
-    Err(ApiError::bad_request(format!(
-        "Plugin {} not found that matches the version range [{version},{version}], available versions: [{}]",
-        found.class, found.version
-    )))
 }
 
 /// Whether `class` is the class called `name`, or one whose simple name, with or without `Connector`, it is.

@@ -149,9 +149,13 @@ pub fn configure(plugins: &[Plugin], stages: Vec<Stage>) -> Result<types::Needs,
     });
     let stages: Vec<StageConfig> = stages.collect();
     let chain = Chain::configure(plugins, &stages).map_err(|(index, error)| {
-        let config = stages.get(index).map(|stage| &stage.class);
-        let plugin = plugins.iter().find(|plugin| Some(plugin.class) == config.map(String::as_str));
-        refusal(index, &error, plugin.map(|plugin| (plugin.def)()).unwrap_or_default())
+        let keys = |class: Option<&String>| {
+            let plugin = plugins.iter().find(|plugin| class.is_some_and(|class| plugin.class == class));
+            plugin.map(|plugin| (plugin.def)()).unwrap_or_default()
+        };
+        let stage = stages.get(index);
+        let predicate = stage.and_then(|stage| stage.predicate.as_ref()).map(|(class, _)| class);
+        refusal(index, &error, keys(stage.map(|stage| &stage.class)).and(keys(predicate)))
     })?;
     let needs = needs(chain.needs());
     CHAIN.set(chain);
@@ -217,7 +221,9 @@ fn refusal(stage: usize, error: &Error, def: ConfigDef) -> types::ConfigError {
         _ => error.trace(),
     };
     let named = |key: &ConfigKey| {
-        message.contains(&format!(" configuration {}:", key.name)) || message.contains(&format!("\"{}\"", key.name))
+        message.contains(&format!(" configuration {}:", key.name))
+            || message.contains(&format!("\"{}\"", key.name))
+            || message.contains(&format!("Configuration '{}'", key.name))
     };
     let key = def.keys.into_iter().find(named).map(|key| key.name);
     types::ConfigError { stage: u32::try_from(stage).unwrap_or(0), key, message }

@@ -14,6 +14,7 @@ use serde_json::Value as JsonValue;
 use super::input::{Input, Opening};
 use super::lines::Lines;
 use crate::config::{SourceConfig, named};
+use crate::offsets::{FILENAME, POSITION};
 
 static STRING: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::of(Kind::String)));
 
@@ -117,7 +118,7 @@ impl Started {
             return Ok((None, Lines::default()));
         };
         let committed = self.context.offsets.offset(&partition(name)).await?;
-        let position = match committed.as_ref().and_then(|offset| offset.get("position")) {
+        let position = match committed.as_ref().and_then(|offset| offset.get(POSITION)) {
             None | Some(JsonValue::Null) => 0,
             Some(position) => {
                 position.as_u64().ok_or_else(|| Error::external("Offset position is the incorrect type"))?
@@ -164,7 +165,7 @@ impl<'t> Batch<'t> {
         let count = self.records.len();
         let positions = match &self.task.file {
             Some(name) if count > 0 => {
-                let offset = Json::from_iter([("position".to_owned(), JsonValue::from(position))]);
+                let offset = Json::from_iter([(POSITION.to_owned(), JsonValue::from(position))]);
                 vec![(count, SourcePosition { partition: partition(name), offset })]
             }
             _ => Vec::new(),
@@ -174,7 +175,7 @@ impl<'t> Batch<'t> {
 }
 
 fn partition(name: &str) -> Json {
-    Json::from_iter([("filename".to_owned(), JsonValue::from(name))])
+    Json::from_iter([(FILENAME.to_owned(), JsonValue::from(name))])
 }
 
 fn now() -> i64 {

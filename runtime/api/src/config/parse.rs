@@ -15,14 +15,9 @@ impl ConfigKey {
             (Some(text), _) => text,
             (None, Default::Value(text)) => text,
             (None, Default::Null) => return Ok(Parsed::Null),
-            (None, Default::Required) => {
-                let name = &self.name;
-                return Err(Error::config(format!(
-                    "Missing required configuration \"{name}\" which has no default value."
-                )));
-            }
+            (None, Default::Required) => return Err(missing(&self.name)),
         };
-        let parsed = self.parse_text(text)?;
+        let parsed = self.parse_text(text, &self.name)?;
         self.accept(text, &parsed)?;
         Ok(parsed)
     }
@@ -30,36 +25,75 @@ impl ConfigKey {
     /// Value and errors as `validate` shows them.
     #[must_use]
     pub fn validate(&self, props: &Props) -> ConfigValue {
+        self.validate_as(props, &self.name)
+    }
+
+    /// As [`ConfigKey::validate`] for a key that is shown as `shown`, with the prefix under which its table is used. As in Kafka, what
+    /// is missing or cannot be parsed is said of that name, while a validator knows the key's own only.
+    #[must_use]
+    pub fn validate_as(&self, props: &Props, shown: &str) -> ConfigValue {
         let given = props.get(&self.name).or(match &self.default {
             Default::Value(text) => Some(text),
             Default::Null | Default::Required => None,
         });
-        let mut errors = self.parse(props).err().map(|error| vec![error.message().to_owned()]).unwrap_or_default();
-        let parsed = given.map(|text| self.parse_text(text));
-        // Kafka goes on with null for what it cannot parse, and then says so about every number with bounds that is not null by itself.
-        let bounded =
-            matches!(self.validator, Validator::AtLeast(_) | Validator::Between(..)) && self.default != Default::Null;
-        if bounded && matches!(parsed, Some(Err(_))) {
-            errors.push(format!("Invalid value null for configuration {}: Value must be non-null", self.name));
+        let mut errors = Vec::new();
+        let mut value = None;
+        match given.map(|text| (text, self.parse_text(text, shown))) {
+            Some((text, Ok(parsed))) => {
+                errors.extend(self.accept(text, &parsed).err());
+                value = parsed.to_text();
+            }
+            Some((_, Err(error))) => {
+                errors.push(error);
+                errors.extend(self.null().err());
+            }
+            None if self.default == Default::Required => {
+                errors.push(missing(shown));
+                errors.extend(self.null().err());
+            }
+            None => {}
         }
-        let value = parsed.and_then(std::result::Result::ok).and_then(|parsed| parsed.to_text());
         ConfigValue {
-            name: self.name.clone(),
+            name: shown.to_owned(),
             value,
             recommended_values: self.recommended.clone(),
-            errors,
+            errors: errors.into_iter().map(|error| error.message().to_owned()).collect(),
             visible: true,
         }
     }
 
-    fn parse_text(&self, text: &str) -> Result<Parsed> {
-        let trimmed = text.trim();
-        let number = |kind: &str| self.invalid(text, &format!("Not a number of type {kind}"));
+    /// Kafka goes on with null for what is missing or cannot be parsed, and some validators have an opinion of that. A key that may
+    /// be absent has none of those.
+    fn null(&self) -> Result<()> {
+        if self.default == Default::Null {
+            return Ok(());
+        }
+        let cause = match &self.validator {
+            Validator::AtLeast(_) | Validator::Between(..) => "Value must be non-null".to_owned(),
+            Validator::OneOf(allowed) => format!("String must be one of: {}", allowed.join(", ")),
+            Validator::OneOfThese(allowed) => format!("String must be one of: {}", allowed.join(", ")),
+            Validator::OneOfIgnoreCase(allowed) => {
+                format!("String must be one of (case insensitive): {}", allowed.join(", "))
+            }
+            Validator::OneOfTheseIgnoreCase(allowed) => {
+                format!("String must be one of (case insensitive): {}", allowed.join(", "))
+            }
+            Validator::Distinct | Validator::DistinctNonEmpty => {
+                return Err(Error::config(format!("Configuration '{}' values must not be null.", self.name)));
+            }
+            Validator::Any | Validator::NonEmpty | Validator::Custom(_) => return Ok(()),
+        };
+        Err(Error::config(format!("Invalid value null for configuration {}: {cause}", self.name)))
+    }
+
+    fn parse_text(&self, text: &str, shown: &str) -> Result<Parsed> {
+        let trimmed = trim(text);
+        let number = |kind: &str| self.invalid(shown, text, &format!("Not a number of type {kind}"));
         match self.kind {
             ConfigType::Boolean => match trimmed.to_ascii_lowercase().as_str() {
                 "true" => Ok(Parsed::Bool(true)),
                 "false" => Ok(Parsed::Bool(false)),
-                _ => Err(self.invalid(text, "Expected value to be either true or false")),
+                _ => Err(self.invalid(shown, text, "Expected value to be either true or false")),
             },
             ConfigType::String | ConfigType::Class => Ok(Parsed::Text(trimmed.to_owned())),
             ConfigType::Password => Ok(Parsed::Password(Password::new(trimmed))),
@@ -68,14 +102,14 @@ impl ConfigKey {
             ConfigType::Long => trimmed.parse::<i64>().map(Parsed::Int).map_err(|_| number("LONG")),
             ConfigType::Double => trimmed.parse::<f64>().map(Parsed::Double).map_err(|_| number("DOUBLE")),
             ConfigType::List => {
-                let items = trimmed.split(',').map(str::trim).map(str::to_owned);
+                let items = trimmed.split(',').map(trim).map(str::to_owned);
                 Ok(Parsed::List(if trimmed.is_empty() { Vec::new() } else { items.collect() }))
             }
         }
     }
 
     fn accept(&self, text: &str, parsed: &Parsed) -> Result<()> {
-        let trimmed = text.trim();
+        let trimmed = trim(text);
         if let (Validator::Distinct | Validator::DistinctNonEmpty, Parsed::List(items)) = (&self.validator, parsed) {
             return self.distinct(items);
         }
@@ -105,7 +139,7 @@ impl ConfigKey {
         };
         let shown =
             if let Parsed::List(items) = parsed { format!("[{}]", items.join(", ")) } else { trimmed.to_owned() };
-        cause.map_or(Ok(()), |cause| Err(self.invalid(&shown, &cause)))
+        cause.map_or(Ok(()), |cause| Err(self.invalid(&self.name, &shown, &cause)))
     }
 
     /// Kafka's `ValidList`, whose wording differs from that of other validators.
@@ -114,18 +148,27 @@ impl ConfigKey {
         let mut seen = std::collections::HashSet::new();
         let cause = if items.is_empty() && matches!(self.validator, Validator::DistinctNonEmpty) {
             "must not be empty. Valid values include: any non-empty value"
-        } else if items.iter().any(String::is_empty) {
-            "values must not be empty."
         } else if !items.iter().all(|item| seen.insert(item)) {
             "values must not be duplicated."
+        } else if items.iter().any(String::is_empty) {
+            "values must not be empty."
         } else {
             return Ok(());
         };
         Err(Error::config(format!("Configuration '{name}' {cause}")))
     }
 
-    fn invalid(&self, text: &str, cause: &str) -> Error {
-        let shown = if self.kind == ConfigType::Password { Password::HIDDEN } else { text };
-        Error::config(format!("Invalid value {shown} for configuration {}: {cause}", self.name))
+    fn invalid(&self, name: &str, text: &str, cause: &str) -> Error {
+        let value = if self.kind == ConfigType::Password { Password::HIDDEN } else { text };
+        Error::config(format!("Invalid value {value} for configuration {name}: {cause}"))
     }
+}
+
+fn missing(name: &str) -> Error {
+    Error::config(format!("Missing required configuration \"{name}\" which has no default value."))
+}
+
+/// As Java's `String.trim`, which takes control characters away, too.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
 }

@@ -101,6 +101,7 @@ impl Tolerance {
             return Ok(());
         }
         let error = Error::new(failure.error.kind(), "Tolerance exceeded in error handler")
+            .shown_as("org.apache.kafka.connect.errors.ConnectException")
             .with("connector", &self.id.connector)
             .with("task", self.id.task)
             .with("stage", failure.stage.name())

@@ -333,6 +333,7 @@ impl Loop {
             Effect::SendTaskConfigs { name, ticket, leader_url, configs } => {
                 self.driver.send_task_configs(name, ticket, leader_url, configs);
             }
+            Effect::ForgetTopics => worker.forget_topics(),
             Effect::Reply { reply, outcome } => {
                 // Whoever asked may have gone.
                 self.replies.remove(&reply).map(|reply| reply.send(outcome).ok());

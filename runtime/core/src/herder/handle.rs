@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use millrace_api::config::{ConfigKey, Props};
+use millrace_api::config::{ConfigKey, Default, Props};
 use millrace_api::transform::ComponentKind;
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
@@ -290,7 +290,11 @@ impl Herder for WorkerHerder {
 /// Keys of a plugin: its own first, then those every connector has.
 pub(super) fn plugin_config(plugins: &Plugins, plugin: &str) -> Result<Vec<ConfigKey>> {
     if let Ok(connector) = plugins.connector(plugin) {
-        return Ok(connector.config_def().and(framework_def(connector.kind())).keys);
+        let mut keys = connector.config_def().and(framework_def(connector.kind())).keys;
+        if let Some(key) = keys.iter_mut().find(|key| key.name == "connector.plugin.version") {
+            key.default = Default::Value(connector.version().to_owned());
+        }
+        return Ok(keys);
     }
     if let Ok(converter) = plugins.converter(plugin) {
         return Ok(converter.config_def().keys);

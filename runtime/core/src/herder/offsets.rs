@@ -100,6 +100,10 @@ async fn alter_sink(
         })
         .collect();
     let managed = plugin.alter_offsets(config, &asked).await?;
+    if let Some((_, Some(negative))) = offsets.iter().find(|(_, offset)| offset.is_some_and(|offset| offset < 0)) {
+        return Err(Error::external(format!("Failed to modify offsets for sink connector {name}"))
+            .because(Error::config(format!("an offset of Kafka is no less than 0, but one is {negative}"))));
+    }
     log.set_group_offsets(&group, &offsets).await.map_err(|error| {
         let message = if error.kind() == ErrorKind::Conflict {
             format!(

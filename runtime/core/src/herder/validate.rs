@@ -3,11 +3,11 @@
 //! Variables of config providers are resolved first, because keys are checked by their values; what is answered has the variables
 //! again (invariant 6).
 
+mod chain;
 mod converters;
 mod rules;
 mod stages;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use millrace_api::config::{ConfigKey, ConfigType, ConfigValue, Default, Importance, Props};
@@ -17,8 +17,11 @@ use millrace_api::{Error, Result};
 
 use super::ConfigInfos;
 use crate::config::framework_def;
+use crate::convert::strip_prefix;
+use crate::override_policy::ClientType;
 use crate::plugins::Plugins;
 use crate::providers::Resolved;
+use crate::versions::VersionRange;
 
 /// A connector may reach for the other side while it validates; the answer does not wait longer than this.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -61,9 +64,11 @@ pub(super) async fn validate(plugins: &Plugins, config: &Props) -> Result<Config
     converters::check(plugins, props, &mut configs);
     match plugin.kind() {
         ConnectorType::Sink => rules::check_topics(props, &mut configs),
-        ConnectorType::Source => rules::check_source(plugins, props, &mut configs),
+        ConnectorType::Source => rules::check_source(plugins, &*plugin, props, &mut configs),
     }
-    check_chain(plugins, props, &mut configs);
+    chain::check(plugins, props, &mut configs);
+    add_overrides(plugin.kind(), props, &mut configs);
+    check_versions(&mut configs);
     for (key, error) in refused.into_iter().chain(plugins.override_errors(plugin.kind(), props)) {
         add_or_new_error(&mut configs, &key, error);
     }
@@ -71,20 +76,38 @@ pub(super) async fn validate(plugins: &Plugins, config: &Props) -> Result<Config
     Ok(infos(class, configs))
 }
 
-/// What only configuring the chain can tell: a wrong field spec, an unknown predicate.
-fn check_chain(plugins: &Plugins, config: &Props, configs: &mut [(ConfigKey, ConfigValue)]) {
-    let stage = |name: &str| name.starts_with("transforms") || name.starts_with("predicates");
-    if configs.iter().any(|(key, value)| stage(&key.name) && !value.errors.is_empty()) {
-        return;
+/// A version may be asked for that is not there, see [`crate::versions`], but it has to be readable.
+fn check_versions(configs: &mut Configs) {
+    for (key, value) in configs.iter_mut().filter(|(key, _)| key.name.ends_with(".plugin.version")) {
+        let given = value.value.as_deref().filter(|text| !text.is_empty());
+        if let Some(Err(cause)) = given.map(VersionRange::parse) {
+            let error = format!("Invalid value {} for configuration {}: {cause}", given.unwrap_or_default(), key.name);
+            value.errors.push(error);
+        }
     }
-    if let Err(error) = plugins.components.chain(config) {
-        let message = error.message().to_owned();
-        let names: BTreeSet<String> = configs.iter().map(|(key, _)| key.name.clone()).collect();
-        let at = names
-            .iter()
-            .filter(|name| name.contains('.') && message.contains(name.as_str()))
-            .max_by_key(|name| name.len());
-        add_error(configs, at.map_or("transforms", String::as_str), message);
+}
+
+/// The settings that the connector gives its Kafka clients.
+fn add_overrides(kind: ConnectorType, config: &Props, configs: &mut Configs) {
+    const SECRETS: [&str; 7] = [
+        "sasl.jaas.config",
+        "password",
+        "passphrase",
+        "secret",
+        "ssl.keystore.key",
+        "ssl.keystore.certificate.chain",
+        "ssl.truststore.certificates",
+    ];
+    for client in ClientType::of_connector(kind, config) {
+        for name in strip_prefix(config, client.prefix()).into_keys() {
+            let secret = SECRETS.iter().any(|ending| name.ends_with(ending));
+            let kind = if secret { ConfigType::Password } else { ConfigType::String };
+            let doc = format!("The setting {name} of the connector's Kafka client.");
+            let key =
+                ConfigKey::new(format!("{}.{name}", client.prefix()), kind, Default::Null, Importance::Medium, doc);
+            let value = key.validate(config);
+            configs.push((key, value));
+        }
     }
 }
 

@@ -35,6 +35,12 @@ pub struct StatusRecord {
     pub version: Option<String>,
 }
 
+/// Whether a key is that of a topic which a connector uses.
+#[must_use]
+pub fn is_topic(key: &[u8]) -> bool {
+    key.starts_with(TOPIC.as_bytes())
+}
+
 /// A topic that a connector uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRecord {

@@ -7,6 +7,7 @@ mod connectors;
 mod tasks;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub struct Worker {
     offsets: OffsetStores,
     events: mpsc::UnboundedSender<Event>,
     running: Mutex<Running>,
+    /// How often topics were forgotten on request.
+    topic_rounds: AtomicU64,
 }
 
 #[derive(Default)]
@@ -92,7 +95,8 @@ impl Worker {
     ) -> Arc<Self> {
         let offsets = OffsetStores::new(Arc::clone(&parts.internal), offsets);
         let fencing = OnceLock::new();
-        Arc::new(Self { parts, id, fencing, metrics: Metrics::default(), offsets, events, running: Mutex::default() })
+        let (metrics, running, topic_rounds) = (Metrics::default(), Mutex::default(), AtomicU64::default());
+        Arc::new(Self { parts, id, fencing, metrics, offsets, events, running, topic_rounds })
     }
 
     /// What it is made of.

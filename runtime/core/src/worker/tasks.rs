@@ -1,6 +1,7 @@
 //! Tasks: put together from a configuration, run, and reported.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,8 +39,16 @@ struct Listener {
     worker: Arc<Worker>,
     id: TaskId,
     epoch: u64,
-    /// When topics were last reported.
-    topics: Mutex<HashMap<String, Instant>>,
+    topics: Mutex<Reported>,
+}
+
+/// Topics that a task has reported as used.
+#[derive(Default)]
+struct Reported {
+    /// What [`Worker::forget_topics`] had counted then.
+    round: u64,
+    /// When each was reported last.
+    at: HashMap<String, Instant>,
 }
 
 impl Listener {
@@ -56,16 +65,25 @@ impl StateListener for Listener {
 
     fn topic_used(&self, topic: &str) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        match topics.get_mut(topic) {
+        let round = self.worker.topic_rounds.load(Ordering::Relaxed);
+        if round != topics.round {
+            *topics = Reported { round, at: HashMap::new() };
+        }
+        match topics.at.get_mut(topic) {
             Some(said) if said.elapsed() < TOPIC_REPORTS => return,
             Some(said) => *said = Instant::now(),
-            None => drop(topics.insert(topic.to_owned(), Instant::now())),
+            None => drop(topics.at.insert(topic.to_owned(), Instant::now())),
         }
         self.worker.report(Event::TopicUsed { id: self.id.clone(), topic: topic.to_owned() });
     }
 }
 
 impl Worker {
+    /// Topics that connectors have used were forgotten on request: those still in use are reported with the next record.
+    pub(crate) fn forget_topics(&self) {
+        self.topic_rounds.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Starts a task. It reports what it does, and that it has ended.
     pub fn start_task(self: &Arc<Self>, id: TaskId, epoch: u64, connector: Props, config: Props, wanted: Wanted) {
         let (sender, watching) = watch::channel(wanted);

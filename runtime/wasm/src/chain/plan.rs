@@ -159,6 +159,10 @@ pub(crate) fn name_key(prefix: &str, key: Option<&str>, message: &str) -> Error 
         return Error::config(format!("Invalid configuration of {prefix}: {message}"));
     };
     let (bare, quoted) = (format!("configuration {key}:"), format!("\"{key}\""));
+    let listed = format!("Configuration '{key}'");
+    if message.contains(&listed) {
+        return Error::config(message.replacen(&listed, &format!("Configuration '{prefix}.{key}'"), 1));
+    }
     if message.contains(&bare) {
         return Error::config(message.replacen(&bare, &format!("configuration {prefix}.{key}:"), 1));
     }

@@ -37,7 +37,7 @@ use super::{ConnectorInfo, ConnectorStatus, SessionKey, State, TargetState};
 use crate::group::Protocol;
 use crate::storage::Entry;
 use crate::storage::config::{ClusterConfig, ConfigChange};
-use crate::storage::status::StatusView;
+use crate::storage::status::{self, StatusView};
 use crate::task::{TaskId, Wanted};
 
 use jobs::Jobs;
@@ -263,6 +263,8 @@ pub enum Effect {
     },
     /// This worker leads now, or no longer: writers of the configuration topic may have to be fenced.
     Leading(bool),
+    /// Topics that connectors have used were forgotten on request.
+    ForgetTopics,
 }
 
 /// See the module documentation.
@@ -319,7 +321,7 @@ impl Machine {
             // States decide nothing.
             Event::Status { records } => {
                 self.fold_status(&records);
-                return Vec::new();
+                return std::mem::take(&mut self.effects);
             }
             Event::Joining => self.joining(),
             Event::Elected { generation, leader, protocol, peers } => {
@@ -410,8 +412,13 @@ impl Machine {
     }
 
     fn fold_status(&mut self, records: &[Record]) {
+        let mut forgotten = false;
         for record in records {
-            self.status.apply(&record.key, record.value.as_deref());
+            let changed = self.status.apply(&record.key, record.value.as_deref());
+            forgotten |= changed && record.value.is_none() && status::is_topic(&record.key);
+        }
+        if forgotten {
+            self.effects.push(Effect::ForgetTopics);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Converters: what the worker's mean for a connector that names none, and the keys of those that it names.
 
 use millrace_api::config::{ConfigKey, Default, Props};
+use millrace_api::converter::ConverterPlugin;
 
 use super::{Configs, add_error};
 use crate::convert::strip_prefix;
@@ -25,7 +26,7 @@ pub(super) fn complete(plugins: &Plugins, version: &str, config: &Props, key: &m
         name => {
             if let Some(converter) = name.strip_suffix(".plugin.version").filter(|name| KEYS.contains(name)) {
                 let class = config.get(converter).map_or_else(|| plugins.worker_converter(converter), String::as_str);
-                if plugins.converter(class).is_ok() {
+                if plugins.converter(class).is_ok_and(|plugin| suits(&*plugin, converter)) {
                     offer(key, env!("CARGO_PKG_VERSION").to_owned());
                 }
             }
@@ -33,13 +34,23 @@ pub(super) fn complete(plugins: &Plugins, version: &str, config: &Props, key: &m
     }
 }
 
+/// One of the converters is for headers only.
+fn suits(plugin: &dyn ConverterPlugin, key: &str) -> bool {
+    key == "header.converter" || !plugin.class().ends_with("SimpleHeaderConverter")
+}
+
 /// Checks the converters that the connector names, and adds their keys.
 pub(super) fn check(plugins: &Plugins, config: &Props, configs: &mut Configs) {
     for name in KEYS {
         let Some(class) = config.get(name).map(|class| class.trim()) else { continue };
         let found = plugins.converter(class);
-        let shown = found.as_ref().ok().map(|plugin| plugin.class().to_owned());
+        let mut shown = found.as_ref().ok().map(|plugin| plugin.class().to_owned());
         match &found {
+            Err(_) if plugins.is_class(class) => {
+                let wanted = if name == "header.converter" { "HeaderConverter" } else { "Converter" };
+                add_error(configs, name, format!("Class class {class} does not implement the {wanted} interface"));
+                shown = Some(class.to_owned());
+            }
             Err(error) => {
                 add_error(
                     configs,
@@ -47,7 +58,7 @@ pub(super) fn check(plugins: &Plugins, config: &Props, configs: &mut Configs) {
                     format!("Invalid value {class} for configuration {name}: {}", error.message()),
                 );
             }
-            Ok(plugin) if name != "header.converter" && plugin.class().ends_with("SimpleHeaderConverter") => add_error(
+            Ok(plugin) if !suits(&**plugin, name) => add_error(
                 configs,
                 name,
                 format!("Class class {} does not implement the Converter interface", plugin.class()),

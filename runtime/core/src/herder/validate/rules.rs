@@ -1,6 +1,7 @@
 //! Rules about several keys at once.
 
 use millrace_api::config::Props;
+use millrace_api::connector::ConnectorPlugin;
 
 use super::{Configs, add_error, list};
 use crate::plugins::Plugins;
@@ -40,11 +41,17 @@ pub(super) fn check_topics(config: &Props, configs: &mut Configs) {
 }
 
 /// A source asks for no more than worker and connector give.
-pub(super) fn check_source(plugins: &Plugins, config: &Props, configs: &mut Configs) {
+pub(super) fn check_source(plugins: &Plugins, plugin: &dyn ConnectorPlugin, config: &Props, configs: &mut Configs) {
     let is = |name: &str, value: &str| config.get(name).is_some_and(|text| text.trim().eq_ignore_ascii_case(value));
-    if is("exactly.once.support", "required") && !plugins.exactly_once() {
-        let error = "This worker does not have exactly-once source support enabled.";
-        add_error(configs, "exactly.once.support", error.to_owned());
+    if is("exactly.once.support", "required") {
+        if !plugins.exactly_once() {
+            let error = "This worker does not have exactly-once source support enabled.";
+            add_error(configs, "exactly.once.support", error.to_owned());
+        }
+        if !plugin.exactly_once(config) {
+            let error = "The connector does not support exactly-once semantics with the provided configuration.";
+            add_error(configs, "exactly.once.support", error.to_owned());
+        }
     }
     if is("transaction.boundary", "connector") {
         let error = "The connector does not support connector-defined transaction boundaries with the given configuration. \

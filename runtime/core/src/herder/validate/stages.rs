@@ -1,6 +1,6 @@
 //! Keys of transformations and predicates, under their aliases.
 
-use millrace_api::config::{ConfigKey, ConfigType, ConfigValue, Default, Importance, Props, Width};
+use millrace_api::config::{ConfigKey, ConfigType, Default, Importance, Props, Width};
 use millrace_api::transform::{ComponentKind, ComponentPlugin};
 
 use super::{Configs, add_error};
@@ -19,7 +19,8 @@ pub(super) fn aliases(config: &Props, key: &str) -> Vec<String> {
     aliases
 }
 
-/// Adds the keys of one transformation or predicate: its class and version, then the others by name.
+/// Adds the keys of one transformation or predicate: its class and version, then those that must be given, then the others by
+/// importance and name.
 pub(super) fn add(plugins: &Plugins, config: &Props, alias: &str, kind: ComponentKind, configs: &mut Configs) {
     let (prefix, what, title, group) = match kind {
         ComponentKind::Predicate => ("predicates", "predicate", "Predicate", "Predicates"),
@@ -39,33 +40,52 @@ pub(super) fn add(plugins: &Plugins, config: &Props, alias: &str, kind: Componen
         let masked = |key: &&ConfigKey| !implicit.iter().any(|implicit| implicit.name == key.name);
         let mut own: Vec<ConfigKey> = plugin.config_def.keys.iter().filter(masked).cloned().collect();
         own.extend(implicit);
-        own.sort_by(|a, b| a.name.cmp(&b.name));
+        own.sort_by_key(|key| (key.default != Default::Required, rank(key.importance), key.name.clone()));
         keys.extend(own);
     }
     let short = strip_prefix(config, &prefix);
     for (order, mut key) in keys.into_iter().enumerate() {
-        let value = checked(&key, &short, &prefix);
-        key.name = format!("{prefix}.{}", key.name);
+        let shown = format!("{prefix}.{}", key.name);
+        let value = key.validate_as(&short, &shown);
+        key.name = shown;
         key.group = Some(group.clone());
         key.order = i32::try_from(order).unwrap_or(i32::MAX);
         configs.push((key, value));
     }
-    check_class(configs, &prefix, config, named, plugin);
-}
-
-fn check_class(configs: &mut Configs, prefix: &str, config: &Props, named: &str, plugin: Option<&ComponentPlugin>) {
-    let type_key = format!("{prefix}.type");
     let Some(plugin) = plugin else {
         if config.contains_key(&type_key) {
-            let error =
-                format!("Invalid value {named} for configuration {type_key}: Class {named} could not be found.");
+            let error = no_such_class(plugins, &known, &type_key, named, title);
+            let is_class = !error.starts_with("Invalid value");
             add_error(configs, &type_key, error);
-            if let Some((_, value)) = configs.iter_mut().find(|(key, _)| key.name == type_key) {
-                value.value = None;
-            }
+            show_class(configs, &type_key, is_class.then(|| named.to_owned()));
         }
         return;
     };
+    show_class(configs, &type_key, Some(plugin.class.clone()));
+    check_negate(configs, &prefix, config, plugin);
+}
+
+fn show_class(configs: &mut Configs, type_key: &str, class: Option<String>) {
+    if let Some((_, value)) = configs.iter_mut().find(|(key, _)| key.name == type_key) {
+        value.value = class;
+    }
+}
+
+/// What is wrong with a class that is no plugin of the kind that is wanted.
+fn no_such_class(plugins: &Plugins, known: &[ComponentPlugin], key: &str, named: &str, title: &str) -> String {
+    let inner = format!("{named}$");
+    let inner: Vec<&str> = known.iter().map(|plugin| plugin.class.as_str()).filter(|c| c.starts_with(&inner)).collect();
+    if !inner.is_empty() {
+        return format!("This class is abstract and cannot be created. Did you mean {}?", inner.join(", "));
+    }
+    if plugins.is_class(named) {
+        return format!("Class class {named} does not implement the {title} interface");
+    }
+    format!("Invalid value {named} for configuration {key}: Class {named} could not be found.")
+}
+
+fn check_negate(configs: &mut Configs, prefix: &str, config: &Props, plugin: &ComponentPlugin) {
+    let type_key = format!("{prefix}.type");
     let (negate, predicate) = (format!("{prefix}.negate"), format!("{prefix}.predicate"));
     if plugin.kind == ComponentKind::Transformation && config.contains_key(&negate) && !config.contains_key(&predicate)
     {
@@ -76,17 +96,13 @@ fn check_class(configs: &mut Configs, prefix: &str, config: &Props, named: &str,
     }
 }
 
-/// Value and errors of a key that a component knows without its prefix. As in Kafka Connect, only the error about a missing key
-/// and those of the framework's own keys have the prefix.
-fn checked(key: &ConfigKey, short: &Props, prefix: &str) -> ConfigValue {
-    let mut value = key.validate(short);
-    value.name = format!("{prefix}.{}", key.name);
-    let (bare, full) = (format!("configuration {}:", key.name), format!("configuration {}:", value.name));
-    let (missing, named) = (format!("configuration \"{}\"", key.name), format!("configuration \"{}\"", value.name));
-    for error in &mut value.errors {
-        *error = error.replace(&bare, &full).replace(&missing, &named);
+/// Of keys that need not be given, the important ones come first.
+fn rank(importance: Importance) -> u8 {
+    match importance {
+        Importance::High => 0,
+        Importance::Medium => 1,
+        Importance::Low => 2,
     }
-    value
 }
 
 fn class_key(alias: &str, what: &str, title: &str, known: &[ComponentPlugin]) -> ConfigKey {

@@ -250,7 +250,7 @@ impl World {
                 worker.sending.push_back((name, ticket, leader_url, configs));
             }
             Effect::Reply { reply, outcome } => self.replied(reply, outcome),
-            Effect::SetLevel { .. } | Effect::Leading(_) => {}
+            Effect::SetLevel { .. } | Effect::Leading(_) | Effect::ForgetTopics => {}
         }
     }
 
