@@ -11,6 +11,7 @@ pub mod offsets;
 pub mod override_policy;
 pub mod peers;
 pub mod plugins;
+pub mod progress;
 pub mod providers;
 pub mod sink;
 pub mod source;

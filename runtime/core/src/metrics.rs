@@ -2,8 +2,9 @@
 //!
 //! Every record is counted where it leaves (invariant 3): `in = delivered + dropped + filtered + dead-lettered`, per task.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -13,8 +14,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::progress::{Progress, Stall, TaskProgress};
+
 /// Labels of a task's metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct TaskLabels {
     connector: String,
     task: i32,
@@ -39,6 +42,8 @@ impl MetricConstructor<Histogram> for Seconds {
 }
 
 type Counters = Family<TaskLabels, Counter>;
+type Seconds64 = Gauge<f64, AtomicU64>;
+type Ages = Family<TaskLabels, Seconds64>;
 type Histograms = Family<TaskLabels, Histogram, Seconds>;
 
 /// All metrics of a worker.
@@ -55,7 +60,14 @@ pub struct Metrics {
     transform_seconds: Histograms,
     end_to_end_seconds: Histograms,
     lag: Family<LagLabels, Gauge>,
-    resident_bytes: Gauge<f64, AtomicU64>,
+    resident_bytes: Seconds64,
+    poll_age: Ages,
+    delivery_age: Ages,
+    commit_age: Ages,
+    stalled: Family<TaskLabels, Gauge>,
+    /// The tasks that run, by who they are.
+    progress: Mutex<BTreeMap<TaskLabels, Weak<Progress>>>,
+    stalled_after: Duration,
 }
 
 /// The metrics of one task; cloning shares them.
@@ -79,15 +91,26 @@ pub struct TaskMetrics {
     pub batch_seconds: Histogram,
     /// Time to convert and transform one batch.
     pub transform_seconds: Histogram,
+    /// Whether it moves.
+    pub progress: Arc<Progress>,
     /// From a record's timestamp to its acknowledgement by the other side, per batch: the oldest record.
     pub end_to_end_seconds: Histogram,
     labels: TaskLabels,
+    stalled_after: Duration,
     lag: Family<LagLabels, Gauge>,
     known_lag: Arc<Mutex<Vec<LagLabels>>>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::new(Duration::from_mins(1))
+    }
+}
+
+impl Metrics {
+    /// A worker's, whose tasks are stalled when they have waited for something for `stalled_after`.
+    #[must_use]
+    pub fn new(stalled_after: Duration) -> Self {
         let histograms = || Histograms::new_with_constructor(Seconds);
         let metrics = Self {
             registry: Mutex::new(Registry::default()),
@@ -103,13 +126,17 @@ impl Default for Metrics {
             end_to_end_seconds: histograms(),
             lag: Family::default(),
             resident_bytes: Gauge::default(),
+            poll_age: Ages::default(),
+            delivery_age: Ages::default(),
+            commit_age: Ages::default(),
+            stalled: Family::default(),
+            progress: Mutex::default(),
+            stalled_after,
         };
         metrics.register();
         metrics
     }
-}
 
-impl Metrics {
     fn register(&self) {
         let mut registry = lock(&self.registry);
         let mut counter = |name: &str, help: &str, metric: &Counters| registry.register(name, help, metric.clone());
@@ -136,6 +163,15 @@ impl Metrics {
             "Record timestamp to acknowledgement, oldest of each batch",
             &self.end_to_end_seconds,
         );
+        let mut age = |name: &str, help: &str, metric: &Ages| registry.register(name, help, metric.clone());
+        age("millrace_task_poll_age_seconds", "Since records last came from the log or the source", &self.poll_age);
+        age("millrace_task_delivery_age_seconds", "Since the other side last took a batch", &self.delivery_age);
+        age("millrace_task_commit_age_seconds", "Since offsets were last committed", &self.commit_age);
+        registry.register(
+            "millrace_task_stalled",
+            "1 when a task has waited too long for something",
+            self.stalled.clone(),
+        );
         registry.register("millrace_task_lag_records", "Records behind the end of a partition", self.lag.clone());
         registry.register("process_resident_memory_bytes", "Resident memory", self.resident_bytes.clone());
     }
@@ -144,7 +180,10 @@ impl Metrics {
     #[must_use]
     pub fn task(&self, connector: &str, task: i32) -> TaskMetrics {
         let labels = TaskLabels { connector: connector.to_owned(), task };
+        let progress = Arc::new(Progress::default());
+        lock(&self.progress).insert(labels.clone(), Arc::downgrade(&progress));
         TaskMetrics {
+            progress,
             records_in: self.records_in.get_or_create_owned(&labels),
             records_out: self.records_out.get_or_create_owned(&labels),
             records_dropped: self.records_dropped.get_or_create_owned(&labels),
@@ -156,8 +195,49 @@ impl Metrics {
             transform_seconds: self.transform_seconds.get_or_create_owned(&labels),
             end_to_end_seconds: self.end_to_end_seconds.get_or_create_owned(&labels),
             labels,
+            stalled_after: self.stalled_after,
             lag: self.lag.clone(),
             known_lag: Arc::default(),
+        }
+    }
+
+    /// How the tasks that run now move.
+    #[must_use]
+    pub fn progress(&self) -> Vec<TaskProgress> {
+        let mut known = lock(&self.progress);
+        known.retain(|labels, progress| {
+            let gone = progress.strong_count() == 0;
+            if gone {
+                for family in [&self.poll_age, &self.delivery_age, &self.commit_age] {
+                    family.remove(labels);
+                }
+                self.stalled.remove(labels);
+            }
+            !gone
+        });
+        let tasks = known.iter().filter_map(|(labels, progress)| Some((labels, progress.upgrade()?)));
+        tasks
+            .map(|(labels, progress)| TaskProgress {
+                connector: labels.connector.clone(),
+                task: labels.task,
+                ages: progress.ages(),
+                stalled: progress.stalled(self.stalled_after),
+            })
+            .collect()
+    }
+
+    fn set_progress(&self) {
+        for task in self.progress() {
+            let labels = TaskLabels { connector: task.connector, task: task.task };
+            let ages = task.ages;
+            let given =
+                [(&self.poll_age, ages.poll), (&self.delivery_age, ages.delivery), (&self.commit_age, ages.commit)];
+            for (family, age) in given {
+                if let Some(age) = age {
+                    family.get_or_create(&labels).set(age.as_secs_f64());
+                }
+            }
+            self.stalled.get_or_create(&labels).set(i64::from(task.stalled.is_some()));
         }
     }
 
@@ -167,6 +247,7 @@ impl Metrics {
         if let Some(bytes) = resident_bytes() {
             self.resident_bytes.set(bytes as f64);
         }
+        self.set_progress();
         let mut text = String::new();
         // Writing to a String cannot fail; an empty answer would be seen by the scraper.
         let _ = encode(&mut text, &lock(&self.registry));
@@ -175,6 +256,12 @@ impl Metrics {
 }
 
 impl TaskMetrics {
+    /// What the task has waited for too long, once each time it begins to.
+    #[must_use]
+    pub fn begins_to_stall(&self) -> Option<Stall> {
+        self.progress.begins_to_stall(self.stalled_after)
+    }
+
     /// Sets the lag of the assigned partitions and forgets those of others.
     pub fn set_lag(&self, lag: &[(millrace_api::log::TopicPartition, i64)]) {
         let label = |tp: &millrace_api::log::TopicPartition| LagLabels {

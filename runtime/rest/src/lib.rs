@@ -27,6 +27,7 @@ mod page;
 mod path;
 pub mod peers;
 mod plugins;
+mod progress;
 mod root;
 mod routes;
 mod server;
@@ -36,6 +37,6 @@ mod tls;
 pub mod topics;
 mod validations;
 
-pub use options::RestOptions;
+pub use options::{RestOptions, StalledTasks};
 pub use peers::PeerClient;
 pub use server::{RestServer, serve};

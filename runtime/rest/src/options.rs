@@ -45,6 +45,8 @@ pub struct RestOptions {
     pub request_timeout: Duration,
     /// How long a validation may take, with the wait for its turn.
     pub validate_timeout: Duration,
+    /// `health.stalled.tasks`: what `GET /health` makes of tasks that do not move.
+    pub stalled_tasks: StalledTasks,
     /// How long `GET /health` waits for the herder (KIP-1017).
     pub health_timeout: Duration,
     /// Connections at the same time; further ones wait to be accepted.
@@ -74,6 +76,17 @@ pub struct RestOptions {
     pub topics: Option<TopicsOptions>,
 }
 
+/// What `GET /health` makes of tasks that are `RUNNING` and do not move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StalledTasks {
+    /// Says nothing.
+    Ignore,
+    /// Names them in the message of a 200.
+    Report,
+    /// Answers 500 with them, so that an orchestrator acts.
+    Fail,
+}
+
 impl Default for RestOptions {
     fn default() -> Self {
         Self {
@@ -92,6 +105,7 @@ impl Default for RestOptions {
             body_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(90),
             validate_timeout: Duration::from_mins(1),
+            stalled_tasks: StalledTasks::Report,
             health_timeout: Duration::from_secs(10),
             max_connections: 1024,
             shutdown_timeout: Duration::from_secs(10),
@@ -135,6 +149,11 @@ impl RestOptions {
             topic_tracking: config.topic_tracking_enable,
             topic_tracking_reset: config.topic_tracking_allow_reset,
             verification_algorithms: config.group.verification_algorithms.clone(),
+            stalled_tasks: match config.health_stalled_tasks.as_str() {
+                "ignore" => StalledTasks::Ignore,
+                "fail" => StalledTasks::Fail,
+                _ => StalledTasks::Report,
+            },
             tls: tls::listening(&rest.listeners, props, tls::LISTENERS)?,
             admin_tls: tls::listening(&admin, props, tls::ADMIN_LISTENERS)?,
             forward_tls: tls::connecting(&rest.listeners, props)?,

@@ -13,7 +13,9 @@ use axum::routing::{MethodRouter, get, post, put};
 
 use crate::error::ApiError;
 use crate::server::Api;
-use crate::{active, answer, connectors, internal, loggers, metrics, offsets, page, plugins, root, tasks, topics};
+use crate::{
+    active, answer, connectors, internal, loggers, metrics, offsets, page, plugins, progress, root, tasks, topics,
+};
 
 type Resource = MethodRouter<Arc<Api>>;
 
@@ -72,6 +74,7 @@ fn common(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/connector-plugins", readable(get(plugins::list)))
         .route("/connector-plugins/{plugin}/config", readable(get(plugins::config)))
         .route("/connector-plugins/{plugin}/config/validate", settable(put(plugins::validate)))
+        .route("/millrace/tasks", readable(get(progress::list)))
         .merge(topics::resources::router(api))
 }
 

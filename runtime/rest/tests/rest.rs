@@ -14,7 +14,8 @@ use common::{options, start};
 use millrace_api::ErrorKind;
 use millrace_api::config::Props;
 use millrace_core::herder::Herder;
-use millrace_rest::{RestOptions, serve};
+use millrace_core::progress::{Ages, Stall, TaskProgress};
+use millrace_rest::{RestOptions, StalledTasks, serve};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -60,6 +61,27 @@ async fn a_failed_task_shows_its_trace_last() {
     let answer = ask(server.local_addr, "GET /connectors/c/tasks/0/status").await;
     let expected = r#"{"id":0,"state":"FAILED","worker_id":"127.0.0.1:8083","version":"4.3.1","trace":"org.apache.kafka.connect.errors.ConnectException: no\n\tat line"}"#;
     assert_eq!(answer.body, expected);
+}
+
+#[tokio::test]
+async fn tasks_that_do_not_move_are_visible() {
+    let herder = herder();
+    let ages = Ages { poll: Some(Duration::from_millis(90_500)), delivery: None, commit: Some(Duration::ZERO) };
+    let task = |task, stalled| TaskProgress { connector: "c".to_owned(), task, ages, stalled };
+    let stall = Stall::Delivering(Duration::from_secs(90));
+    *herder.progress.lock().unwrap() = vec![task(0, None), task(1, Some(stall))];
+    let server = start(&herder, options()).await;
+    let tasks = ask(server.local_addr, "GET /millrace/tasks").await;
+    let expected = r#"[{"connector":"c","task":0,"pollAgeMillis":90500,"deliveryAgeMillis":null,"commitAgeMillis":0,"stalled":null},{"connector":"c","task":1,"pollAgeMillis":90500,"deliveryAgeMillis":null,"commitAgeMillis":0,"stalled":"a batch has not been acknowledged for 90 s"}]"#;
+    assert_eq!((tasks.code(), tasks.body.as_str()), (200, expected));
+    let told = "Tasks that do not move: c-1: a batch has not been acknowledged for 90 s.";
+    for (stalled_tasks, code, named) in
+        [(StalledTasks::Report, 200, true), (StalledTasks::Fail, 500, true), (StalledTasks::Ignore, 200, false)]
+    {
+        let server = start(&herder, RestOptions { stalled_tasks, ..options() }).await;
+        let health = ask(server.local_addr, "GET /health").await;
+        assert_eq!((health.code(), health.body.contains(told)), (code, named), "{}", health.body);
+    }
 }
 
 #[tokio::test]
@@ -235,7 +257,7 @@ async fn listeners_that_cannot_be_bound_are_named() {
     let port = taken.local_addr().unwrap().port();
     let cases = [
         (format!("http://127.0.0.1:{port}"), "cannot listen on"),
-        ("https://127.0.0.1:0".to_owned(), "https is not supported"),
+        ("https://127.0.0.1:0".to_owned(), "https needs a certificate"),
         ("127.0.0.1:8083".to_owned(), "expected http://host:port"),
         ("http://127.0.0.1:port".to_owned(), "expected http://host:port"),
         ("http://127.0.0.1:99999".to_owned(), "expected http://host:port"),

@@ -5,6 +5,8 @@ use millrace_api::config::{ConfigKey, ConfigValue, Props};
 use millrace_api::connector::Json;
 use millrace_api::{Error, Result};
 
+use crate::progress::TaskProgress;
+
 /// State of a connector or task (`AbstractStatus.State`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -254,6 +256,8 @@ pub trait Herder: Send + Sync {
     fn ready(&self) -> bool;
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;
+    /// How the tasks of this worker move.
+    fn progress(&self) -> Vec<TaskProgress>;
 }
 
 /// "Connector X not found".

@@ -20,6 +20,7 @@ use super::{
 use crate::config::framework_def;
 use crate::peers::Peers;
 use crate::plugins::Plugins;
+use crate::progress::TaskProgress;
 use crate::storage::topic::InternalTopic;
 use crate::task::TaskId;
 use crate::worker::{Fencing, Worker};
@@ -284,6 +285,10 @@ impl Herder for WorkerHerder {
 
     fn metrics(&self) -> String {
         self.worker.metrics().render()
+    }
+
+    fn progress(&self) -> Vec<TaskProgress> {
+        self.worker.metrics().progress()
     }
 }
 

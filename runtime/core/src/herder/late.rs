@@ -12,6 +12,7 @@ use super::{
     ConfigInfos, ConnectorInfo, ConnectorStatus, Herder, PluginInfo, Position, Signing, TargetState, WorkerHerder,
 };
 use crate::plugins::Plugins;
+use crate::progress::TaskProgress;
 
 /// Stands for a herder until it is there, and passes everything on to it then. Requests wait meanwhile, as they do for a starting
 /// worker of Kafka Connect; whoever serves them has the deadline. It is not [ready](Herder::ready) before.
@@ -145,5 +146,9 @@ impl Herder for LateHerder {
 
     fn metrics(&self) -> String {
         self.present().map(|herder| herder.metrics()).unwrap_or_default()
+    }
+
+    fn progress(&self) -> Vec<TaskProgress> {
+        self.present().map(|herder| herder.progress()).unwrap_or_default()
     }
 }

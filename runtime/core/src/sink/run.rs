@@ -73,6 +73,7 @@ impl SinkRun {
     /// Why the task failed.
     pub async fn run(mut self) -> Result<()> {
         let mut backoff = Backoff::default();
+        self.metrics.progress.starts();
         while let Err(error) = self.task.start(self.context.clone(), &self.props).await {
             if !error.is_retriable() || *self.wanted.borrow() == Wanted::Stopped {
                 self.task.stop().await;
@@ -81,6 +82,7 @@ impl SinkRun {
             tracing::warn!(task = %self.id, %error, "start failed, trying again");
             backoff.wait().await;
         }
+        self.metrics.progress.started();
         let (commands, receiver) = mpsc::channel(IN_FLIGHT + 2);
         let (sender, results) = mpsc::channel(IN_FLIGHT + 2);
         let delivery = Delivery {
@@ -192,7 +194,7 @@ impl Pump {
                     self.judge_commit(committed)?;
                 }
                 _ = commits.tick() => {
-                    self.metrics.set_lag(&self.feed.consumer.lag());
+                    self.note_lag();
                     self.ask_to_commit().await?;
                 }
                 changed = self.wanted.changed() => match changed {
@@ -203,8 +205,20 @@ impl Pump {
         }
     }
 
+    fn note_lag(&mut self) {
+        let lag = self.feed.consumer.lag();
+        let behind = lag.iter().map(|(_, records)| u64::try_from(*records).unwrap_or(0)).sum();
+        self.metrics.progress.behind(behind, !self.paused);
+        self.metrics.set_lag(&lag);
+        if let Some(stall) = self.metrics.begins_to_stall() {
+            tracing::warn!(task = %self.id, "the task does not move: {stall}");
+        }
+    }
+
     async fn put(&mut self, prepared: Box<super::feed::Prepared>) -> Result<()> {
         self.in_flight += 1;
+        self.metrics.progress.polled();
+        self.metrics.progress.delivers();
         let mut said: Option<&str> = None;
         for topic in prepared.positions.keys().map(|partition| &*partition.topic) {
             if said.replace(topic) != Some(topic) {
@@ -316,7 +330,9 @@ impl Pump {
 
     fn delivered(&mut self, result: Option<Result<()>>) -> Result<()> {
         self.in_flight = self.in_flight.saturating_sub(1);
-        result.ok_or_else(gone)?
+        result.ok_or_else(gone)??;
+        self.metrics.progress.delivered(self.in_flight > 0);
+        Ok(())
     }
 
     /// Asks the connector what may be committed; the answer comes when it has finished what is in flight.
@@ -344,6 +360,7 @@ impl Pump {
 
     /// Notes what is committed. Partitions that were given up meanwhile may come back with other positions.
     fn note(&mut self, positions: Offsets) {
+        self.metrics.progress.committed();
         let ours = positions.into_iter().filter(|(partition, _)| self.assigned.contains(partition));
         self.committed.extend(ours);
     }
@@ -353,6 +370,7 @@ impl Pump {
     fn judge_commit(&self, committed: Result<()>) -> Result<()> {
         match committed {
             Err(error) if error.is_retriable() || error.kind() == ErrorKind::Fenced => {
+                self.metrics.progress.not_committed();
                 tracing::warn!(task = %self.id, %error, "positions were not committed, trying again at the next interval");
                 Ok(())
             }

@@ -141,6 +141,7 @@ struct Pump {
 impl Pump {
     async fn start(&mut self, context: SourceContext, props: &Props) -> Result<()> {
         let mut backoff = Backoff::default();
+        self.metrics.progress.starts();
         while let Err(error) = self.task.start(context.clone(), props).await {
             if !error.is_retriable() || *self.wanted.borrow() == Wanted::Stopped {
                 return Err(error);
@@ -148,6 +149,7 @@ impl Pump {
             tracing::warn!(task = %self.id, %error, "start failed, trying again");
             backoff.wait().await;
         }
+        self.metrics.progress.started();
         Ok(())
     }
 
@@ -178,7 +180,12 @@ impl Pump {
                 },
                 prepared = joined(&mut self.preparing), if self.preparing.is_some() => self.prepared(prepared)?,
                 sent = joined(&mut self.sending), if self.sending.is_some() => self.sent(sent).await?,
-                _ = flushes.tick() => self.flush().await?,
+                _ = flushes.tick() => {
+                    self.flush().await?;
+                    if let Some(stall) = self.metrics.begins_to_stall() {
+                        tracing::warn!(task = %self.id, "the task does not move: {stall}");
+                    }
+                }
                 changed = self.wanted.changed() => match changed {
                     Ok(()) => self.announce(),
                     Err(_) => return Ok(()),
@@ -203,6 +210,7 @@ impl Pump {
             return Err(Error::internal("the stages of a source task are gone after a panic"));
         };
         self.metrics.records_in.inc_by(batch.records.len() as u64);
+        self.metrics.progress.polled();
         let metrics = self.metrics.clone();
         self.preparing = Some(tokio::task::spawn_blocking(move || {
             let started = std::time::Instant::now();
@@ -233,6 +241,7 @@ impl Pump {
         let Some(mut sender) = self.sender.take() else {
             return Err(Error::internal("the sender of a source task is gone after a panic"));
         };
+        self.metrics.progress.delivers();
         let metrics = self.metrics.clone();
         self.sending = Some(tokio::spawn(async move {
             let started = std::time::Instant::now();
@@ -247,6 +256,7 @@ impl Pump {
         let Sent { sender, prepared, outcome } = sent?;
         self.sender = Some(sender);
         outcome?;
+        self.metrics.progress.delivered(false);
         for topic in prepared.raw.topics() {
             self.listener.topic_used(topic);
         }
@@ -255,6 +265,7 @@ impl Pump {
         self.metrics.records_dropped.inc_by(prepared.dropped as u64);
         self.metrics.records_out.inc_by(prepared.polled.saturating_sub(failed + prepared.dropped) as u64);
         if self.exactly_once || (prepared.positions.is_empty() && self.unflushed.is_empty()) {
+            self.metrics.progress.committed();
             self.task.committed(prepared.token).await;
         } else {
             self.offsets.stage(prepared.positions);
@@ -270,12 +281,14 @@ impl Pump {
         }
         match self.offsets.flush().await {
             Ok(()) => {
+                self.metrics.progress.committed();
                 for token in std::mem::take(&mut self.unflushed) {
                     self.task.committed(token).await;
                 }
                 Ok(())
             }
             Err(error) if error.is_retriable() => {
+                self.metrics.progress.not_committed();
                 tracing::warn!(task = %self.id, %error, "offsets were not committed, trying again at the next interval");
                 Ok(())
             }

@@ -95,7 +95,8 @@ impl Worker {
     ) -> Arc<Self> {
         let offsets = OffsetStores::new(Arc::clone(&parts.internal), offsets);
         let fencing = OnceLock::new();
-        let (metrics, running, topic_rounds) = (Metrics::default(), Mutex::default(), AtomicU64::default());
+        let metrics = Metrics::new(Duration::from_millis(parts.config.stalled_after_ms));
+        let (metrics, running, topic_rounds) = (metrics, Mutex::default(), AtomicU64::default());
         Arc::new(Self { parts, id, fencing, metrics, offsets, events, running, topic_rounds })
     }
 

@@ -111,6 +111,20 @@ pub struct WorkerConfig {
     #[config(name = "task.shutdown.graceful.timeout.ms", default = "5000", range = "0..", importance = "low")]
     pub graceful_timeout_ms: u64,
 
+    /// Time in milliseconds after which a task that waits for something (the connector's start, the other side to take a batch, a
+    /// commit that succeeds, records though it is behind) is called stalled: by /health, /metrics and /millrace/tasks.
+    #[config(name = "task.stalled.after.ms", default = "60000", range = "1000..", importance = "low")]
+    pub stalled_after_ms: u64,
+
+    /// What /health makes of stalled tasks: report names them and stays healthy, fail answers 500 with them, ignore says nothing.
+    #[config(
+        name = "health.stalled.tasks",
+        default = "report",
+        one_of("report", "fail", "ignore"),
+        importance = "low"
+    )]
+    pub health_stalled_tasks: String,
+
     /// Topic for source offsets, in Kafka Connect's format.
     #[config(name = "offset.storage.topic", default = "connect-offsets", importance = "high")]
     pub offset_storage_topic: String,

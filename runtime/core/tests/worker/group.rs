@@ -44,3 +44,31 @@ async fn the_configured_group_is_the_one_of_commits_pre_commit_lookup_reset_and_
         }
     }
 }
+
+/// A sink whose other side never answers is RUNNING all the while; that it does not move is visible.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_waits_for_its_other_side_is_seen_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::open_with(dir.path(), &[("task.stalled.after.ms", "1000")]).await;
+    bench.produce(0..10).await;
+    bench.sink("moves", "ok", &[]).await;
+    bench.sink("waits", "hang", &[]).await;
+    let stalled = || {
+        let tasks = bench.herder.progress().into_iter().filter(|task| task.stalled.is_some());
+        tasks.map(|task| task.connector).collect::<Vec<_>>()
+    };
+    until("one stalls", async || !stalled().is_empty()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(stalled(), ["waits"]);
+    let metrics = bench.herder.metrics();
+    for (connector, value) in [("waits", 1), ("moves", 0)] {
+        let line = format!("millrace_task_stalled{{connector=\"{connector}\",task=\"0\"}} {value}");
+        assert!(metrics.contains(&line), "{line}");
+    }
+    bench.herder.delete("waits").await.unwrap();
+    until("nothing is left of it", async || {
+        bench.herder.progress().iter().all(|task| task.connector != "waits")
+            && !bench.herder.metrics().contains("millrace_task_stalled{connector=\"waits\"")
+    })
+    .await;
+}

@@ -16,6 +16,7 @@ use millrace_core::herder::{
     not_found,
 };
 use millrace_core::loggers::{Level, LoggerLevel, LoggerTable, Loggers};
+use millrace_core::progress::TaskProgress;
 use serde_json::Value;
 
 const PLUGINS: &str = include_str!("../golden/connector-plugins-4.3.1.json");
@@ -48,6 +49,7 @@ pub(crate) struct FakeHerder {
     offsets: Mutex<BTreeMap<String, Vec<Position>>>,
     /// All metrics, as `OpenMetrics`.
     pub(crate) metrics: Mutex<String>,
+    pub(crate) progress: Mutex<Vec<TaskProgress>>,
 }
 
 /// Who answers writes.
@@ -86,6 +88,7 @@ impl FakeHerder {
             done: Mutex::default(),
             loggers: Arc::default(),
             offsets: Mutex::default(),
+            progress: Mutex::default(),
             metrics: Mutex::new("# TYPE millrace_up gauge\nmillrace_up 1\n# EOF\n".to_owned()),
         }
     }
@@ -411,6 +414,10 @@ impl Herder for FakeHerder {
 
     fn metrics(&self) -> String {
         self.metrics.lock().unwrap().clone()
+    }
+
+    fn progress(&self) -> Vec<TaskProgress> {
+        self.progress.lock().unwrap().clone()
     }
 }
 
