@@ -7,6 +7,7 @@ use millrace_api::batch::delta::{DeltaWriter, mask};
 use millrace_api::batch::wire::{self, Needs, Trust};
 use millrace_api::batch::{RecordBatch, Row, Slice};
 use millrace_api::config::Props;
+use millrace_api::value::same;
 use millrace_api::{Error, Result, SchemaRef};
 
 use crate::fields::{Taken, is_map};
@@ -45,6 +46,8 @@ struct Configured {
     condition: Option<(Box<dyn Test>, bool)>,
     /// The part that it edits, where that is a map.
     edits: Option<Part>,
+    /// How many stages from this one on edit that part one after the other, the others unconditionally.
+    together: usize,
     /// What the condition reads, and the stage unless it edits.
     reads: Needs,
     work: Work,
@@ -65,7 +68,12 @@ impl Chain {
             .iter()
             .enumerate()
             .map(|(index, stage)| Configured::new(plugins, stage).map_err(|error| (index, error)));
-        let stages = configured.collect::<Result<Vec<_>, _>>()?;
+        let mut stages = configured.collect::<Result<Vec<_>, _>>()?;
+        let mut after: Option<(Part, usize)> = None;
+        for stage in stages.iter_mut().rev() {
+            stage.together = after.filter(|(part, _)| stage.edits == Some(*part)).map_or(1, |(_, count)| count + 1);
+            after = stage.edits.filter(|_| stage.condition.is_none()).map(|part| (part, stage.together));
+        }
         let buffers = vec![Vec::new(); stages.len()];
         Ok(Self {
             stages,
@@ -116,9 +124,11 @@ impl Chain {
             routed: None,
             done: Vec::new(),
         };
+        run.lend_heap();
         for row in batch.rows() {
             run.record(row);
         }
+        run.lend_heap();
         for schema in run.dictionary.split_off(base) {
             self.delta.schema(&schema);
         }
@@ -146,7 +156,7 @@ impl Configured {
         if edits.is_none() {
             (reads.key, reads.value) = (reads.key | more.key, reads.value | more.value);
         }
-        Ok(Self { action, condition, edits, reads, work: Work::default() })
+        Ok(Self { action, condition, edits, together: 1, reads, work: Work::default() })
     }
 
     fn reads(&self, part: Part) -> bool {
@@ -157,7 +167,8 @@ impl Configured {
     }
 }
 
-/// One batch on its way through the stages.
+/// One batch on its way through the stages. Its steps are functions of their own: in one large function the compiler of the sandbox
+/// keeps most variables in memory.
 struct Run<'r> {
     batch: &'r RecordBatch,
     stages: &'r mut [Configured],
@@ -174,19 +185,17 @@ struct Run<'r> {
 impl Run<'_> {
     fn record(&mut self, row: &Row) {
         self.done.clear();
-        let start = self.delta.heap().len();
-        self.lend_heap();
-        let mut current = Current::new(row);
-        let result = self.flow(0, &mut current);
-        self.lend_heap();
-        match result {
+        let start = self.buffers.last().map_or(0, Vec::len);
+        match self.flow(0, &mut Current::new(row)) {
             Ok(()) => match &self.done[..] {
                 [(0, _)] => self.delta.keep(),
                 rows => self.delta.change(rows),
             },
             Err((stage, error)) => {
+                self.lend_heap();
                 self.delta.heap().truncate(start);
                 self.delta.fail(u32::try_from(stage).unwrap_or(0), &error.to_string());
+                self.lend_heap();
             }
         }
     }
@@ -200,9 +209,14 @@ impl Run<'_> {
 
     /// Takes a record through the stages from `from` on.
     fn flow(&mut self, from: usize, current: &mut Current) -> Result<(), (usize, Error)> {
-        for index in from..self.stages.len() {
-            match self.step(index, current).map_err(|error| (index, error))? {
-                Step::On => {}
+        let mut index = from;
+        while index < self.stages.len() {
+            if let Some(part) = self.prepare(index, current) {
+                index = self.edit(index, part, current)?;
+                continue;
+            }
+            match self.stage(index, current).map_err(|error| (index, error))? {
+                Step::On => index += 1,
                 Step::Gone => return Ok(()),
                 Step::Split => {
                     // What one part edits, the next would see.
@@ -230,20 +244,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn step(&mut self, index: usize, current: &mut Current) -> Result<Step> {
-        let Some(stage) = self.stages.get(index) else { return Ok(Step::On) };
-        let edits = stage
-            .edits
-            .filter(|part| current.open.is_some_and(|(open, _)| open == *part) || self.is_map(*part, current));
+    /// Puts together what a stage reads as a whole. Answers with the part of which it can edit the fields.
+    fn prepare(&mut self, index: usize, current: &mut Current) -> Option<Part> {
+        let stage = self.stages.get(index)?;
+        let is_open = |part: Part| current.open.is_some_and(|(open, _)| open == part);
+        let edits = stage.edits.filter(|part| is_open(*part) || self.is_map(*part, current));
         if let Some((open, _)) = current.open
             && (stage.reads(open) || edits.is_some_and(|part| part != open))
         {
             self.close(current);
         }
-        match edits {
-            Some(part) => self.edit(index, part, current),
-            None => self.stage(index, current),
-        }
+        edits
     }
 
     fn is_map(&self, part: Part, current: &Current) -> bool {
@@ -251,24 +262,32 @@ impl Run<'_> {
         current.schema(part) == 0 && current.part(index, at, self.batch, self.buffers).is_some_and(is_map)
     }
 
-    /// Has a stage edit fields of a part, which is taken apart unless it is already.
-    fn edit(&mut self, index: usize, part: Part, current: &mut Current) -> Result<Step> {
-        let Some(stage) = self.stages.get_mut(index) else { return Ok(Step::On) };
-        if let Some((test, negate)) = &mut stage.condition
-            && test.test(&view(current, self.batch, self.buffers, &self.dictionary))? == *negate
-        {
-            return Ok(Step::On);
+    /// Has the stage numbered `from`, and those after it that can go on at once, edit fields of a part, which is taken apart unless
+    /// it is already. Answers with the number of the next stage.
+    #[inline(never)]
+    fn edit(&mut self, from: usize, part: Part, current: &mut Current) -> Result<usize, (usize, Error)> {
+        let Some(first) = self.stages.get_mut(from) else { return Ok(from + 1) };
+        if let Some((test, negate)) = &mut first.condition {
+            let record = view(current, self.batch, self.buffers, &self.dictionary);
+            if test.test(&record).map_err(|error| (from, error))? == *negate {
+                return Ok(from + 1);
+            }
         }
-        let Action::Transform(transform) = &mut stage.action else { return Ok(Step::On) };
+        let next = from + first.together;
         let (at, slice) = current.at(part);
-        let base = current.part(at, slice, self.batch, self.buffers).unwrap_or_default();
+        let heap = current.heap(at, self.batch, self.buffers);
         if current.open.is_none() {
-            self.taken.open(base);
+            self.taken.open(heap, slice);
         }
-        current.open = Some((part, number(index)));
+        current.open = Some((part, number(next - 1)));
         let record = view(current, self.batch, self.buffers, &self.dictionary);
-        transform.edit(&record, &mut self.taken.fields(base))?;
-        Ok(Step::On)
+        let mut fields = self.taken.fields(heap);
+        for (index, stage) in (from..next).zip(self.stages.iter_mut().skip(from)) {
+            if let Action::Transform(transform) = &mut stage.action {
+                transform.edit(&record, &mut fields).map_err(|error| (index, error))?;
+            }
+        }
+        Ok(next)
     }
 
     /// Puts the part together that was taken apart, in the buffer of the stage that edited it last: an editing stage writes
@@ -280,12 +299,13 @@ impl Run<'_> {
         }
         let (before, rest) = self.buffers.split_at_mut(usize::from(stage));
         let Some(buffer) = rest.first_mut() else { return };
-        let (at, slice_of) = current.at(part);
+        let (at, _) = current.at(part);
         buffer.clear();
-        self.taken.close(current.part(at, slice_of, self.batch, before).unwrap_or_default(), buffer);
+        self.taken.close(current.heap(at, self.batch, before), buffer);
         current.replace(part, stage, slice(0, buffer.len()));
     }
 
+    #[inline(never)]
     fn stage(&mut self, index: usize, current: &mut Current) -> Result<Step> {
         let last = index + 1 == self.stages.len();
         let (before, rest) = self.buffers.split_at_mut(index);
@@ -319,7 +339,9 @@ impl Run<'_> {
             stage.work.forget_schemas();
         }
         let verdict = verdict?;
-        self.dictionary.append(&mut stage.work.fresh);
+        if !stage.work.fresh.is_empty() {
+            self.dictionary.append(&mut stage.work.fresh);
+        }
         Ok(match verdict {
             Verdict::Keep => {
                 current.change(index, &pending);
@@ -331,6 +353,7 @@ impl Run<'_> {
     }
 
     /// Writes what is left of a record to the delta: parts that the last stage wrote lie there already.
+    #[inline(never)]
     fn finish(&mut self, current: &mut Current) {
         let Some((heap, before)) = self.buffers.split_last_mut() else {
             self.done.push((0, current.row));
@@ -339,9 +362,9 @@ impl Run<'_> {
         if let Some((part, _)) = current.open.take()
             && self.taken.changed
         {
-            let (at, slice_of) = current.at(part);
+            let (at, _) = current.at(part);
             let start = heap.len();
-            self.taken.close(current.part(at, slice_of, self.batch, before).unwrap_or_default(), heap);
+            self.taken.close(current.heap(at, self.batch, before), heap);
             current.replace(part, number(before.len()), slice(start, heap.len()));
         }
         let mut row = current.row;
@@ -362,7 +385,7 @@ impl Run<'_> {
             let name = current.part(TOPIC, current.topic, self.batch, self.buffers).unwrap_or_default();
             // Most records go where the one before went.
             row.topic = match &self.routed {
-                Some((known, topic)) if **known == *name => *topic,
+                Some((known, topic)) if same(known, name) => *topic,
                 _ => {
                     let topic = self.delta.topic(self.batch, std::str::from_utf8(name).unwrap_or_default());
                     self.routed = Some((name.to_vec(), topic));

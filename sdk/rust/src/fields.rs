@@ -1,6 +1,9 @@
 //! A map without a schema, taken apart. Stages that change single fields share one such view of a record: the map is walked once
 //! before the first of them and written once after the last, however many there are.
 
+use std::ops::Range;
+
+use millrace_api::batch::{MAX_HEAP, Slice};
 use millrace_api::value::{Tag, same};
 use millrace_api::{Result, Value, Writer};
 
@@ -18,6 +21,8 @@ pub(crate) struct Taken {
     written: Vec<u8>,
     /// A value of `written` while its successor is being written.
     scratch: Vec<u8>,
+    /// What is to be copied when the map is put together.
+    runs: Vec<Span>,
     index: Index,
     shape: Shape,
     pub(crate) changed: bool,
@@ -29,9 +34,41 @@ pub(crate) struct Taken {
 struct Shape {
     /// Encoded, one after the other.
     names: Vec<u8>,
-    /// Where each ends in `names`, and its hash.
-    fields: Vec<(usize, u8)>,
+    fields: Vec<Known>,
     index: Index,
+}
+
+/// A name of a [`Shape`].
+struct Known {
+    /// Where it lies in `names`.
+    range: Range<u32>,
+    /// Its first and last bytes, which are all of a short name.
+    ends: Option<([u8; 8], [u8; 8])>,
+    hash: u8,
+}
+
+impl Shape {
+    fn learn(&mut self, name: &[u8], hash: u8) {
+        let start = self.names.len();
+        self.names.extend_from_slice(name);
+        let Span { start, end } = Span::of_base(start, self.names.len());
+        let ends = name.first_chunk().zip(name.last_chunk()).filter(|_| name.len() <= 16);
+        self.fields.push(Known { range: start..end, ends: ends.map(|(first, last)| (*first, *last)), hash });
+    }
+}
+
+impl Known {
+    /// The name that starts `bytes`, if it is this one.
+    #[inline]
+    fn at_start<'b>(&self, bytes: &'b [u8], names: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+        let (start, end) = (self.range.start as usize, self.range.end as usize);
+        let (name, rest) = bytes.split_at_checked(end - start)?;
+        let known = match &self.ends {
+            Some((first, last)) => name.first_chunk() == Some(first) && name.last_chunk() == Some(last),
+            None => names.get(start..end).is_some_and(|known| same(known, name)),
+        };
+        known.then_some((name, rest))
+    }
 }
 
 /// Finds names by their hashes.
@@ -74,25 +111,53 @@ struct Entry {
     hash: u8,
 }
 
-/// Bytes of the map as it was, or of what was written.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Bytes of the heap in which the map lies, or of what was written: the latter have [`Span::WRITTEN`] in both ends, so that spans lie
+/// together when the end of one is the start of the other.
+#[derive(Clone, Copy)]
 struct Span {
     start: u32,
     end: u32,
-    written: bool,
 }
 
+const _: () =
+    assert!(MAX_HEAP < Span::WRITTEN as usize, "a place in a heap would be taken for one in what was written");
+
 impl Span {
+    /// No heap is that long: see [`MAX_HEAP`].
+    const WRITTEN: u32 = 1 << 31;
+
     #[inline]
-    fn new(start: usize, end: usize, written: bool) -> Self {
+    fn of_base(start: usize, end: usize) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self { start: number(start), end: number(end), written }
+        Self { start: number(start), end: number(end) }
     }
 
     #[inline]
-    fn of<'b>(&self, base: &'b [u8], written: &'b [u8]) -> &'b [u8] {
-        let bytes = if self.written { written } else { base };
-        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    fn of_written(start: usize, end: usize) -> Self {
+        let Self { start, end } = Self::of_base(start, end);
+        Self { start: start | Self::WRITTEN, end: end | Self::WRITTEN }
+    }
+
+    #[inline]
+    fn is_written(self) -> bool {
+        self.start >= Self::WRITTEN
+    }
+
+    #[inline]
+    fn place(self) -> usize {
+        (self.start & !Self::WRITTEN) as usize
+    }
+
+    #[inline]
+    fn len(self) -> usize {
+        self.end.wrapping_sub(self.start) as usize
+    }
+
+    #[inline]
+    fn of<'b>(self, base: &'b [u8], written: &'b [u8]) -> &'b [u8] {
+        let bytes = if self.is_written() { written } else { base };
+        let start = self.place();
+        bytes.get(start..start.saturating_add(self.len())).unwrap_or_default()
     }
 }
 
@@ -111,13 +176,16 @@ impl Taken {
         self.entries.push(Entry { key, value, hash });
     }
 
-    /// Takes the encoded map `base` apart.
-    pub(crate) fn open(&mut self, base: &[u8]) {
+    /// Takes the encoded map apart that lies at `at` in `heap`. This and its likes are functions of their own: see `chain::Run`.
+    #[inline(never)]
+    pub(crate) fn open(&mut self, heap: &[u8], at: Slice) {
         self.written.clear();
         self.changed = false;
-        let start = base.len() - Value::of(base).body().len();
-        let at = self.open_known(base, start);
-        if at == base.len() && self.entries.len() == self.shape.fields.len() {
+        let map = at.of(heap).unwrap_or_default();
+        let end = at.start as usize + map.len();
+        let base = heap.get(..end).unwrap_or_default();
+        let at = self.open_known(base, end - Value::of(map).body().len());
+        if at == end && self.entries.len() == self.shape.fields.len() {
             self.index = self.shape.index;
         } else {
             self.learn(base, at);
@@ -125,21 +193,22 @@ impl Taken {
     }
 
     /// Takes fields out of `base` from `start` on as long as they are called as before; where the first other one starts.
-    #[inline]
+    #[inline(never)]
     fn open_known(&mut self, base: &[u8], mut start: usize) -> usize {
         let Self { entries, shape: Shape { names, fields, .. }, .. } = self;
         entries.clear();
-        let mut from = 0;
-        for &(to, hash) in fields.iter() {
-            let name = names.get(from..to).unwrap_or_default();
+        let mut rest = base.get(start..).unwrap_or_default();
+        for known in fields.iter() {
+            let Some((name, after)) = known.at_start(rest, names) else { break };
+            let Some((value, next)) = Value::split(after) else { break };
             let middle = start + name.len();
-            let Some(end) = Value::end(base, middle) else { break };
-            if !same(base.get(start..middle).unwrap_or_default(), name) {
-                break;
-            }
-            let (key, value) = (Span::new(start, middle, false), Span::new(middle, end, false));
-            entries.push(Entry { key, value, hash });
-            (from, start) = (to, end);
+            let end = middle + value.bytes().len();
+            entries.push(Entry {
+                key: Span::of_base(start, middle),
+                value: Span::of_base(middle, end),
+                hash: known.hash,
+            });
+            (rest, start) = (next, end);
         }
         start
     }
@@ -151,41 +220,49 @@ impl Taken {
             self.index.note(entry.hash, index);
         }
         self.shape.fields.truncate(self.entries.len());
-        self.shape.names.truncate(self.shape.fields.last().map_or(0, |(end, _)| *end));
+        self.shape.names.truncate(self.shape.fields.last().map_or(0, |known| known.range.end as usize));
         while let Some(middle) = Value::end(base, start) {
             let Some(end) = Value::end(base, middle) else { break };
             let name = base.get(start..middle).unwrap_or_default();
             let hash = hash(name);
-            self.push(Span::new(start, middle, false), Span::new(middle, end, false), hash);
-            self.shape.names.extend_from_slice(name);
-            self.shape.fields.push((self.shape.names.len(), hash));
+            self.push(Span::of_base(start, middle), Span::of_base(middle, end), hash);
+            self.shape.learn(name, hash);
             start = end;
         }
         self.shape.index = self.index;
     }
 
-    /// The fields, of the map that was opened.
+    /// The fields of the map that was opened, with the heap in which it lies.
     pub(crate) fn fields<'f>(&'f mut self, base: &'f [u8]) -> Fields<'f> {
         Fields { base, taken: self }
     }
 
-    /// Writes the map as it is now. What lies together is copied together.
-    pub(crate) fn close(&self, base: &[u8], out: &mut Vec<u8>) {
+    /// Writes the map as it is now; `base` is the heap in which it was. What lies together is copied together.
+    #[inline(never)]
+    pub(crate) fn close(&mut self, base: &[u8], out: &mut Vec<u8>) {
+        let Self { entries, written, runs, .. } = self;
+        runs.clear();
+        let start = entries.first().map_or(0, |entry| entry.key.start);
+        let mut run = Span { start, end: start };
+        for Entry { key, value, .. } in &*entries {
+            if key.start != run.end {
+                runs.push(std::mem::replace(&mut run, *key));
+            }
+            run.end = key.end;
+            if value.start != run.end {
+                runs.push(std::mem::replace(&mut run, *value));
+            }
+            run.end = value.end;
+        }
+        runs.push(run);
+        // Bytes after the last value, so that it can be copied as fast as the others.
+        written.extend_from_slice(&[0; 64]);
         let mut writer = Writer::new(out);
         let open = writer.begin_map();
-        let mut run = Span::new(0, 0, false);
-        for Entry { key, value, .. } in &self.entries {
-            for span in [key, value] {
-                if span.start == run.end && span.written == run.written {
-                    run.end = span.end;
-                } else {
-                    writer.raw(run.of(base, &self.written));
-                    run = *span;
-                }
-            }
+        for run in &*runs {
+            writer.raw_part(if run.is_written() { written } else { base }, run.place(), run.len());
         }
-        writer.raw(run.of(base, &self.written));
-        writer.end(open, self.entries.len());
+        writer.end(open, entries.len());
     }
 }
 
@@ -221,17 +298,38 @@ impl Fields<'_> {
     #[must_use]
     #[inline]
     pub fn find(&self, name: &[u8], from: usize) -> Option<usize> {
-        let wanted = hash(name);
-        let (bit, index) = (1 << wanted, &self.taken.index);
+        self.look_up(name, hash(name), from)
+    }
+
+    #[inline]
+    fn look_up(&self, name: &[u8], hash: u8, from: usize) -> Option<usize> {
+        let (bit, index) = (1 << hash, &self.taken.index);
         if index.present & bit == 0 {
             return None;
         }
-        let named = |entry: &Entry| entry.hash == wanted && same(entry.key.of(self.base, &self.taken.written), name);
-        if index.shared & bit == 0 {
-            let place = usize::from(*index.places.get(usize::from(wanted))?);
-            return self.taken.entries.get(place).filter(|entry| place >= from && named(entry)).map(|_| place);
+        if index.shared & bit != 0 {
+            return self.search(name, hash, from);
         }
-        self.taken.entries.get(from..)?.iter().position(named).map(|place| from + place)
+        let place = usize::from(*index.places.get(usize::from(hash))?);
+        let entry = self.taken.entries.get(place)?;
+        (place >= from && self.is_called(entry, name, hash)).then_some(place)
+    }
+
+    #[cold]
+    fn search(&self, name: &[u8], hash: u8, from: usize) -> Option<usize> {
+        let found = self.taken.entries.get(from..)?.iter().position(|entry| self.is_called(entry, name, hash));
+        found.map(|place| from + place)
+    }
+
+    /// The next field called as the one that was found before `from`: a map out of the ordinary may hold a name twice.
+    #[inline]
+    fn find_again(&self, name: &[u8], hash: u8, from: usize) -> Option<usize> {
+        if self.taken.index.shared & (1 << hash) == 0 { None } else { self.search(name, hash, from) }
+    }
+
+    #[inline]
+    fn is_called(&self, entry: &Entry, name: &[u8], hash: u8) -> bool {
+        entry.hash == hash && same(entry.key.of(self.base, &self.taken.written), name)
     }
 
     /// Gives the field called `name` (encoded) a value, where it stands or else at the end. `write` gets the present value, if
@@ -245,7 +343,8 @@ impl Fields<'_> {
         name: &[u8],
         mut write: impl FnMut(&mut Writer<'_>, Option<Value<'_>>) -> Result<bool>,
     ) -> Result<()> {
-        let mut found = self.find(name, 0);
+        let hash = hash(name);
+        let mut found = self.look_up(name, hash, 0);
         if found.is_none() {
             let start = self.taken.written.len();
             let mut writer = Writer::new(&mut self.taken.written);
@@ -253,19 +352,38 @@ impl Fields<'_> {
             let middle = writer.position();
             if write(&mut writer, None)? {
                 let end = writer.position();
-                self.taken.push(Span::new(start, middle, true), Span::new(middle, end, true), hash(name));
+                self.taken.push(Span::of_written(start, middle), Span::of_written(middle, end), hash);
                 self.taken.changed = true;
             } else {
                 writer.truncate(start);
             }
             return Ok(());
         }
-        // A map out of the ordinary may hold a name twice.
         while let Some(index) = found {
             self.replace(index, &mut write)?;
-            found = self.find(name, index + 1);
+            found = self.find_again(name, hash, index + 1);
         }
         Ok(())
+    }
+
+    /// Takes the field called `name` (encoded) out, if there is one.
+    pub fn remove_called(&mut self, name: &[u8]) {
+        let hash = hash(name);
+        let mut found = self.look_up(name, hash, 0);
+        while let Some(index) = found {
+            self.remove(index);
+            found = self.find_again(name, hash, index);
+        }
+    }
+
+    /// Calls the field called `name` (encoded), if there is one, `to` (encoded).
+    pub fn rename_called(&mut self, name: &[u8], to: &[u8]) {
+        let hash = hash(name);
+        let mut found = self.look_up(name, hash, 0);
+        while let Some(index) = found {
+            self.rename(index, to);
+            found = self.find_again(name, hash, index + 1);
+        }
     }
 
     /// Gives the field at `index` another value; as [`Fields::set`].
@@ -280,7 +398,7 @@ impl Fields<'_> {
     ) -> Result<()> {
         let Taken { entries, written, scratch, changed, .. } = &mut *self.taken;
         let Some(entry) = entries.get_mut(index) else { return Ok(()) };
-        let present = if entry.value.written {
+        let present = if entry.value.is_written() {
             scratch.clear();
             scratch.extend_from_slice(entry.value.of(self.base, written));
             scratch.as_slice()
@@ -290,7 +408,7 @@ impl Fields<'_> {
         let start = written.len();
         let mut writer = Writer::new(written);
         if write(&mut writer, Some(Value::of(present)))? {
-            entry.value = Span::new(start, writer.position(), true);
+            entry.value = Span::of_written(start, writer.position());
             *changed = true;
         } else {
             writer.truncate(start);
@@ -304,10 +422,11 @@ impl Fields<'_> {
         if let Some(entry) = entries.get_mut(index) {
             let start = written.len();
             Writer::new(written).raw(name);
-            entry.key = Span::new(start, written.len(), true);
+            entry.key = Span::of_written(start, written.len());
             entry.hash = hash(name);
             *changed = true;
-            self.taken.index.note(hash(name), index);
+            let hash = entry.hash;
+            self.taken.index.note(hash, index);
         }
     }
 

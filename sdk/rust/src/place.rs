@@ -90,7 +90,16 @@ impl Current {
         self.mask |= bit(part);
     }
 
-    /// The bytes of a part, which lie in the batch unless a stage wrote it.
+    /// The bytes among which a part lies: the batch's unless a stage wrote it.
+    #[inline]
+    pub(crate) fn heap<'a>(&self, part: usize, batch: &'a RecordBatch, buffers: &'a [Vec<u8>]) -> &'a [u8] {
+        if self.mask & BITS[part] == 0 {
+            return batch.heap();
+        }
+        buffers.get(usize::from(self.writers[part])).map_or(&[], |buffer| buffer)
+    }
+
+    /// The bytes of a part.
     #[inline]
     pub(crate) fn part<'a>(
         &self,
@@ -99,10 +108,7 @@ impl Current {
         batch: &'a RecordBatch,
         buffers: &'a [Vec<u8>],
     ) -> Option<&'a [u8]> {
-        if self.mask & BITS[part] == 0 {
-            return at.of(batch.heap());
-        }
-        at.of(buffers.get(usize::from(self.writers[part]))?)
+        at.of(self.heap(part, batch, buffers))
     }
 }
 

@@ -143,18 +143,10 @@ impl Rules {
             return false;
         }
         for name in &self.exclude {
-            let mut from = 0;
-            while let Some(index) = fields.find(name, from) {
-                fields.remove(index);
-                from = index;
-            }
+            fields.remove_called(name);
         }
         for rename in &self.renames {
-            let mut from = 0;
-            while let Some(index) = fields.find(&rename.from, from) {
-                fields.rename(index, &rename.to);
-                from = index + 1;
-            }
+            fields.rename_called(&rename.from, &rename.to);
         }
         true
     }

@@ -1,6 +1,7 @@
 //! What `RegexRouter` and `TopicNameMatches` share: a pattern is run once for each topic, not for each record.
 
 use millrace_sdk::prelude::*;
+use millrace_sdk::same;
 
 use crate::regex::Pattern;
 
@@ -22,7 +23,7 @@ impl<V> PerTopic<V> {
     /// What is known about `topic`, made by `make` the first time.
     #[inline]
     pub(crate) fn get(&mut self, topic: &str, make: impl FnOnce(&[char]) -> Result<V, String>) -> Result<&V> {
-        let found = self.known.iter().position(|(name, _)| name == topic);
+        let found = self.known.iter().position(|(name, _)| same(name.as_bytes(), topic.as_bytes()));
         let index = found.unwrap_or_else(|| {
             let chars: Vec<char> = topic.chars().collect();
             if self.known.len() == REMEMBERED {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Value, Writer, validate};
+use super::{Value, Writer, validate, writer};
 
 /// A value to be written; mirrors every tag.
 #[derive(Debug, Clone)]
@@ -191,4 +191,41 @@ fn decimals_print_exactly() {
     let mut long = Vec::new();
     Writer::new(&mut long).decimal(1, &[0x80; 17]);
     assert_eq!(Value::of(&long).decimal_text().as_deref(), Some("-4338533456209235813380876563459469839552.0"));
+}
+
+#[test]
+fn copies_of_every_length_are_exact() {
+    let from: Vec<u8> = (0..=255).collect();
+    for len in 0..=130 {
+        let mut out = vec![7];
+        writer::blocks(&from[3..3 + len], &mut out);
+        assert_eq!((out[0], &out[1..]), (7, &from[3..3 + len]), "{len} bytes");
+        // Followed by many bytes, and by none.
+        for start in [0, 3, from.len() - len] {
+            let mut out = vec![7];
+            Writer::new(&mut out).raw_part(&from, start, len);
+            assert_eq!((out[0], &out[1..]), (7, &from[start..start + len]), "{len} bytes at {start}");
+        }
+    }
+    let mut out = vec![7];
+    Writer::new(&mut out).raw_part(&from, 250, 10);
+    Writer::new(&mut out).raw_part(&from, 300, 10);
+    assert_eq!(out, [7], "bytes that are not there");
+}
+
+#[test]
+fn a_byte_that_is_not_utf8_is_found_wherever_it_is() {
+    for len in 1..40 {
+        for at in 0..len {
+            let mut bytes = Vec::new();
+            let mut writer = Writer::new(&mut bytes);
+            let open = writer.begin_array();
+            writer.str(&"x".repeat(len));
+            writer.end(open, 1);
+            assert!(validate(&bytes).is_ok());
+            let text = bytes.len() - len;
+            bytes[text + at] = 0xff;
+            assert!(validate(&bytes).is_err(), "byte {at} of {len}");
+        }
+    }
 }

@@ -24,8 +24,7 @@ pub fn validate(bytes: &[u8]) -> Result<()> {
 
 fn check(value: Value<'_>, depth: usize) -> Result<()> {
     match value.tag() {
-        Tag::String if is_utf8(value.bytes().get(5..).unwrap_or_default()) => Ok(()),
-        Tag::String => Err(malformed("text is not UTF-8")),
+        Tag::String => text(value),
         Tag::Array | Tag::Struct => check_children(value, 1, depth),
         Tag::Map => check_children(value, 2, depth),
         Tag::Decimal => match value.as_decimal() {
@@ -46,11 +45,16 @@ fn check_children(value: Value<'_>, per_entry: usize, depth: usize) -> Result<()
     let declared = read_u32(value.bytes(), 5).unwrap_or(0) as usize;
     let mut rest = value.body();
     let mut children = 0usize;
-    while !rest.is_empty() {
+    while let Some(tag) = rest.first() {
         let Some((child, next)) = Value::split(rest) else {
             return Err(malformed("a container holds an unknown tag or a wrong length"));
         };
-        check(child, depth + 1)?;
+        // Most are texts and numbers: a number of the right length is always well-formed.
+        if *tag == Tag::String as u8 {
+            text(child)?;
+        } else if *tag > Tag::String as u8 {
+            check(child, depth + 1)?;
+        }
         children += 1;
         rest = next;
     }
@@ -61,13 +65,26 @@ fn check_children(value: Value<'_>, per_entry: usize, depth: usize) -> Result<()
     }
 }
 
+#[inline]
+fn text(value: Value<'_>) -> Result<()> {
+    if is_utf8(value.bytes().get(5..).unwrap_or_default()) { Ok(()) } else { Err(malformed("text is not UTF-8")) }
+}
+
 /// Most texts are short and ASCII, for which the general check takes long to get going.
 #[inline]
 fn is_utf8(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks::<8>();
-    let high = words.iter().fold(0, |all, word| all | u64::from_le_bytes(*word));
-    let rest = rest.iter().fold(0, |all, byte| all | byte);
-    (high & 0x8080_8080_8080_8080 == 0 && rest < 0x80) || std::str::from_utf8(text).is_ok()
+    is_ascii(text) || std::str::from_utf8(text).is_ok()
+}
+
+#[inline]
+fn is_ascii(text: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) else {
+        return text.iter().fold(0, |all, byte| all | byte) < 0x80;
+    };
+    // The last word may overlap the one before.
+    let words = text.as_chunks::<8>().0.iter().skip(1).chain([last]);
+    let all = words.fold(u64::from_le_bytes(*first), |all, word| all | u64::from_le_bytes(*word));
+    all & 0x8080_8080_8080_8080 == 0
 }
 
 fn malformed(what: &'static str) -> Error {

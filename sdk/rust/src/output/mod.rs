@@ -81,7 +81,7 @@ impl<'o> Output<'o> {
     /// Sends the record to another topic. Of a source, a record with a name that Kafka would refuse is at fault.
     pub fn topic(&mut self, name: &str) {
         let start = self.heap.len();
-        self.heap.extend_from_slice(name.as_bytes());
+        Writer::new(self.heap).raw(name.as_bytes());
         self.pending.topic = slice(start, self.heap.len());
         self.pending.mask |= mask::TOPIC;
     }
