@@ -9,7 +9,7 @@ use crate::rest::PATIENCE;
 
 /// Appends lines to a file, in one write as `FileStreamSource` may read at any time.
 pub(crate) fn append(path: &Path, lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
     let mut file = std::fs::File::options().create(true).append(true).open(path).expect("a file");
     file.write_all(text.as_bytes()).expect("written");
 }
