@@ -257,6 +257,13 @@ async fn real_mixed_groups_of_the_older_protocols() {
     }
 }
 
+fn says(text: &Value, parts: &[&str]) {
+    let text = text.as_str().unwrap_or_default();
+    for part in parts {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MILLRACE_TEST_KAFKA"]
 async fn real_mixed_group_with_connectors_that_only_one_side_has() {
@@ -271,8 +278,14 @@ async fn real_mixed_group_with_connectors_that_only_one_side_has() {
     java.rest.ask(Method::PUT, "/connectors/heartbeat/config", &heartbeat, 201).await;
     java.rest.until_all("heartbeat", 1, "RUNNING").await;
 
-    // Java alone has it: without Java it fails, and says why and what to do.
+    // A follower without the class hands the request on to the leader, which has it.
     let mut millrace = group.millrace(&group.properties()).await;
+    led_by(&millrace, &java.rest).await;
+    millrace.rest.ask(Method::PUT, "/connectors/heartbeat/config", &heartbeat, 200).await;
+    millrace.rest.ask(Method::PUT, "/connectors/heartbeat-2/config", &heartbeat, 201).await;
+    millrace.rest.ask(Method::DELETE, "/connectors/heartbeat-2", &Value::Null, 204).await;
+
+    // Java alone has it: without Java it fails, and says why and what to do.
     java.stop();
     led_by(&millrace, &millrace.rest).await;
     let status = millrace
@@ -282,18 +295,19 @@ async fn real_mixed_group_with_connectors_that_only_one_side_has() {
         })
         .await;
     for trace in [&status["connector"]["trace"], &status["tasks"][0]["trace"]] {
-        let trace = trace.as_str().unwrap_or_default();
-        for part in [HEARTBEAT, millrace.rest.id.as_str(), "does not have", "connector-plugins"] {
-            assert!(trace.contains(part), "{part} is not in {trace}");
-        }
+        says(trace, &[HEARTBEAT, &millrace.rest.id, "does not have", "connector-plugins"]);
     }
     let refused = millrace.rest.ask(Method::PUT, "/connectors/other/config", &heartbeat, 400).await;
-    assert!(refused["message"].as_str().is_some_and(|message| message.contains(HEARTBEAT)), "{refused}");
+    says(&refused["message"], &[HEARTBEAT]);
 
     // With Java back, Millrace leads and knows who can run what.
     java.restart();
     led_by(&millrace, &millrace.rest).await;
     millrace.rest.until_all("heartbeat", 1, "RUNNING").await;
+    for rest in [&millrace.rest, &java.rest] {
+        let refused = rest.ask(Method::PUT, "/connectors/other/config", &heartbeat, 400).await;
+        says(&refused["message"], &[HEARTBEAT, &millrace.rest.id, &java.rest.id, "Stop this worker"]);
+    }
     let http = json!({"connector.class": "HttpSource", "topic": format!("{}-http", group.name), "http.listen": format!("127.0.0.1:{}", free_port())});
     millrace.rest.ask(Method::PUT, "/connectors/http/config", &http, 201).await;
     let copies = Copies::start(&millrace.rest, &group, 3).await;

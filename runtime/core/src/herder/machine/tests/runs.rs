@@ -62,18 +62,22 @@ fn connectors_go_where_their_class_is() {
     // Twice by a name that is not the whole class, as configurations may call it.
     let mut machine =
         machine(&[("a", JAVA), ("b", "MirrorHeartbeat"), ("c", "MirrorHeartbeatConnector"), ("d", "Sim")]);
-    machine.step(0, Event::Runs { member: "there".into(), classes: classes(&[JAVA]) });
+    machine.step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: classes(&[JAVA]) });
     assert_eq!(elected(&mut machine, 4), [names(&["d"]), names(&["a", "b", "c"])]);
+    assert_eq!(
+        (machine.others_with("MirrorHeartbeat"), machine.others_with("Sim")),
+        (vec!["http://there".to_owned()], vec![])
+    );
 }
 
 #[test]
 fn what_nobody_has_goes_anywhere_and_who_does_not_tell_has_everything() {
     let mut one = machine(&[("a", "Unknown"), ("b", "Sim")]);
-    one.step(0, Event::Runs { member: "there".into(), classes: classes(&[JAVA]) });
+    one.step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: classes(&[JAVA]) });
     let [here, there] = elected(&mut one, 2);
     assert_eq!((here, there), (names(&["b"]), names(&["a"])), "evenly, as if both had it");
     let mut other = machine(&[("a", JAVA), ("b", JAVA)]);
-    other.step(0, Event::Runs { member: "there".into(), classes: None });
+    other.step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: None });
     assert_eq!(elected(&mut other, 2), [names(&[]), names(&["a", "b"])]);
 }
 
@@ -87,7 +91,8 @@ fn an_answer_that_comes_late_leads_to_another_decision() {
         let (member, leader) = ("here".to_owned(), "here".to_owned());
         let assignment = mine.encode(Protocol::Sessioned);
         machine.step(0, Event::Joined { generation: 1, member, leader, protocol: "sessioned".into(), assignment });
-        let effects = machine.step(0, Event::Runs { member: "there".into(), classes: classes(told) });
+        let effects = machine
+            .step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: classes(told) });
         effects.iter().any(|effect| matches!(effect, Effect::Rejoin { .. }))
     };
     assert!(late(&[JAVA]), "it has not what it was given");
