@@ -64,6 +64,14 @@ check "connect: its record" grep -q hello <(kafka consumer.ConsoleConsumer --top
 check "connect: kill" ./ctl kill connect
 check "connect: restart" ./ctl restart connect
 check "connect: it remembers" same "$(curl -s "$MILLRACE_TEST_CONNECT/connectors")" '["c"]'
+was=$(port connect)
+second=$(env -u MILLRACE_TEST_CONNECT -u MILLRACE_TEST_CONNECT_DIR MILLRACE_RUN_DIR="$other" MILLRACE_CONNECT_GROUP="connect-$was" ./ctl start connect | sed -n '1s/^[^=]*=//p')
+check "connect: a second worker of its group" same "$(curl -s "$second/connectors")" '["c"]'
+check "connect: end" ./ctl end connect
+check "connect: the second one goes on alone" same "$(curl -s "$second/connectors/c/config" | tr , '\n' | grep -c FileStreamSource)" 1
+check "connect: restart what was ended" ./ctl restart connect
+check "connect: same port" same "$was" "$(port connect)"
+check "connect: stop the second one" env MILLRACE_RUN_DIR="$other" ./ctl stop connect
 
 started mariadb
 sql() { mariadb --no-defaults -h127.0.0.1 -P"$(port mariadb)" -umillrace -pmillrace -N -e "$1" test; }

@@ -406,6 +406,22 @@ async fn a_signature_goes_along_to_the_new_leader() {
 }
 
 #[tokio::test]
+async fn a_worker_says_which_connectors_it_has() {
+    let peers = PeerClient::new("HmacSHA256").unwrap();
+    let body = r#"[{"class":"a.B","type":"sink","version":"1"},{"class":"a.C","type":"source"},{"type":"sink"}]"#;
+    let java = Peer::saying(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+    let classes = peers.connector_plugins(&java.url).await.unwrap();
+    assert_eq!(classes.into_iter().collect::<Vec<_>>(), ["a.B", "a.C"]);
+    assert_eq!(java.asked()[0].0, "GET /connector-plugins HTTP/1.1");
+    let body = r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#;
+    for (status, retriable) in [("404 Not Found", true), ("503 Unavailable", true), ("401 Unauthorized", false)] {
+        let peer = Peer::saying(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+        let error = peers.connector_plugins(&peer.url).await.unwrap_err();
+        assert_eq!(error.is_retriable(), retriable, "{status}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_patch_keeps_secrets_but_does_not_carry_them_elsewhere() {
     let herder = herder();
     let server = start(&herder, options()).await;

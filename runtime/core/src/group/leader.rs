@@ -17,7 +17,8 @@ pub struct Peer {
     pub member: String,
     /// What it said when it joined.
     pub state: WorkerState,
-    /// Connector classes that it can run, as they are written in configurations. `None`: not known, so all.
+    /// Connector classes that it can run, as they are written in configurations. `None`: not known, so all. Nobody says so when joining:
+    /// the leader asks.
     pub runs: Option<BTreeSet<Arc<str>>>,
 }
 

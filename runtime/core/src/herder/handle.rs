@@ -118,6 +118,23 @@ impl WorkerHerder {
         &self.worker.parts().plugins
     }
 
+    /// A class that other workers of the group have and this one, its leader, has not: it cannot check the configuration.
+    async fn refuse_foreign(&self, class: &str, error: Error) -> Result<()> {
+        let asked = class.to_owned();
+        let others = self.ask(move |machine| machine.others_with(&asked)).await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "{}. This worker, {}, leads the group and does not have the class {class}, so it cannot check the configuration; {} has it. \
+             Stop this worker, create or change the connector at the other one, and start this worker again: connectors that exist are \
+             placed where their class is",
+            error.message(),
+            self.worker_id,
+            others.join(" and ")
+        )))
+    }
+
     async fn put_valid(
         &self,
         name: &str,
@@ -125,6 +142,10 @@ impl WorkerHerder {
         target: Option<TargetState>,
         replace: bool,
     ) -> Result<(bool, ConnectorInfo)> {
+        let class = config.get("connector.class").map(String::as_str).unwrap_or_default();
+        if let Err(error) = self.known().connector(class) {
+            self.refuse_foreign(class, error).await?;
+        }
         refuse_invalid(&self.check(&config).await?)?;
         let request = Request::Put { name: name.to_owned(), config, target, replace };
         match self.request(request).await? {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -33,11 +33,6 @@ impl Group {
     /// A file of this run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
-    }
-
-    /// A file of this run, as connectors are told of it.
-    pub(crate) fn file(&self, name: &str) -> String {
-        self.path(name).display().to_string()
     }
 
     /// A folder of a worker.
@@ -77,10 +72,11 @@ impl Group {
     /// A Millrace worker with these properties that has joined.
     pub(crate) async fn millrace(&self, properties: &Path) -> MillraceWorker {
         let folder = self.folder("millrace");
-        // Components are compiled once for all workers of a run.
-        std::fs::create_dir_all(self.path("components")).expect("a folder");
+        // Components are compiled once for all workers of all runs.
+        let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
+        std::fs::create_dir_all(&compiled).expect("a folder");
         std::fs::create_dir(folder.join("millrace-data")).expect("a folder");
-        std::os::unix::fs::symlink(self.path("components"), folder.join("millrace-data/components")).expect("a link");
+        std::os::unix::fs::symlink(compiled, folder.join("millrace-data/components")).expect("a link");
         let log = folder.join("millrace.log");
         let process = Worker::start_in(&folder, &["distributed", &properties.display().to_string()], &log);
         let worker = MillraceWorker { process, rest: Rest::of(properties), log };
@@ -111,9 +107,37 @@ fn ctl(run: &Path, words: &[&str], group: &str, properties: &str) {
         .env_remove("MILLRACE_TEST_KAFKA_DIR")
         .env_remove("MILLRACE_TEST_CONNECT")
         .env_remove("MILLRACE_TEST_CONNECT_DIR")
+        .stdout(Stdio::null())
         .status()
         .expect("ctl");
     assert!(done.success(), "tests/services/ctl {}", words.join(" "));
+}
+
+/// All records of a topic as Kafka's own tool prints them: partition, key and value.
+pub(crate) fn records(topic: &str) -> Vec<(String, String, String)> {
+    let kafka = endpoint("MILLRACE_TEST_KAFKA");
+    let words = [
+        "tool",
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        "--bootstrap-server",
+        &kafka,
+        "--topic",
+        topic,
+        "--from-beginning",
+        "--timeout-ms",
+        "5000",
+        "--formatter-property",
+        "print.key=true",
+        "--formatter-property",
+        "print.partition=true",
+    ];
+    let ran = Command::new(repository().join("tests/services/ctl")).args(words).stderr(Stdio::null()).output();
+    let text = String::from_utf8(ran.expect("ctl").stdout).expect("text");
+    let fields = |line: &str| {
+        let mut fields = line.splitn(3, '\t').map(str::to_owned);
+        Some((fields.next()?, fields.next()?, fields.next()?))
+    };
+    text.lines().filter_map(fields).collect()
 }
 
 /// A real worker, ended when it is dropped.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod files;
 mod group;
 mod mixed;
 mod rest;
+mod takeover;

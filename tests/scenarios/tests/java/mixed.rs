@@ -1,48 +1,17 @@
 //! One Java worker and one of Millrace in one group.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::path::Path;
-use std::time::Duration;
 
 use hyper::Method;
 use millrace_scenarios::{eventually, free_port};
 use serde_json::{Value, json};
 
+use crate::files::{append, lines, numbered, until_lines};
 use crate::group::{Group, MillraceWorker};
 use crate::rest::{PATIENCE, Rest};
 
 const HEARTBEAT: &str = "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector";
 const HTTP: &str = "io.millrace.connect.http.HttpSourceConnector";
-
-/// Appends lines to a file, in one write as `FileStreamSource` may read at any time.
-pub(crate) fn append(path: &Path, lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let mut file = std::fs::File::options().create(true).append(true).open(path).expect("a file");
-    file.write_all(text.as_bytes()).expect("written");
-}
-
-pub(crate) fn lines(path: &Path) -> Vec<String> {
-    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-/// Waits until a file has exactly these lines, in any order: tasks of a sink append to one file.
-pub(crate) async fn until_lines(path: &Path, wanted: &[String]) {
-    let mut wanted = wanted.to_vec();
-    wanted.sort();
-    let seen = || async {
-        let mut seen = lines(path);
-        seen.sort();
-        let missing: Vec<_> = wanted.iter().filter(|line| seen.binary_search(line).is_err()).take(3).cloned().collect();
-        (seen == wanted, seen.len(), missing)
-    };
-    let what = format!("{} lines in {}", wanted.len(), path.display());
-    eventually(&what, PATIENCE, seen, |(same, ..)| *same).await;
-}
-
-pub(crate) fn numbered(label: &str, range: std::ops::Range<u32>) -> Vec<String> {
-    range.map(|n| format!("{label}-{n:05}")).collect()
-}
 
 /// Workers that have a connector or a task.
 fn workers(expanded: &Value) -> BTreeSet<String> {
@@ -56,7 +25,8 @@ fn workers(expanded: &Value) -> BTreeSet<String> {
 
 /// What an operator does in a connector's life, all through one worker. A source and a sink of files, with everything in between.
 async fn drive(rest: &Rest, group: &Group, label: &str) {
-    let (source, sink) = (format!("{label}-in"), format!("{label}-out"));
+    // Consumer groups are named after sinks and outlive them.
+    let (source, sink) = (format!("{}-{label}-in", group.name), format!("{}-{label}-out", group.name));
     let (input, output) = (group.path(&format!("{label}.in")), group.path(&format!("{label}.out")));
     let topic = format!("{}-{label}", group.name);
     append(&input, &numbered(label, 0..500));
@@ -141,10 +111,12 @@ struct Copies {
 
 impl Copies {
     async fn start(rest: &Rest, group: &Group, count: usize) -> Self {
-        let names = (0..count).map(|n| (format!("copy-{n}-in"), format!("copy-{n}-out"))).collect::<Vec<_>>();
+        let names = (0..count)
+            .map(|n| (format!("{}-{n}-in", group.name), format!("{}-{n}-out", group.name)))
+            .collect::<Vec<_>>();
         let strings = "org.apache.kafka.connect.storage.StringConverter";
         for (source, sink) in &names {
-            let topic = format!("{}-{source}", group.name);
+            let topic = format!("{source}-topic");
             let config = json!({"connector.class": "FileStreamSource", "file": group.path(source), "topic": topic, "value.converter": strings});
             rest.ask(Method::PUT, &format!("/connectors/{source}/config"), &config, 201).await;
             let config = json!({"connector.class": "FileStreamSink", "file": group.path(sink), "topics": topic, "value.converter": strings});
@@ -285,6 +257,13 @@ async fn real_mixed_groups_of_the_older_protocols() {
     }
 }
 
+fn says(text: &Value, parts: &[&str]) {
+    let text = text.as_str().unwrap_or_default();
+    for part in parts {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MILLRACE_TEST_KAFKA"]
 async fn real_mixed_group_with_connectors_that_only_one_side_has() {
@@ -299,8 +278,14 @@ async fn real_mixed_group_with_connectors_that_only_one_side_has() {
     java.rest.ask(Method::PUT, "/connectors/heartbeat/config", &heartbeat, 201).await;
     java.rest.until_all("heartbeat", 1, "RUNNING").await;
 
-    // Java alone has it: without Java it fails, and says why and what to do.
+    // A follower without the class hands the request on to the leader, which has it.
     let mut millrace = group.millrace(&group.properties()).await;
+    led_by(&millrace, &java.rest).await;
+    millrace.rest.ask(Method::PUT, "/connectors/heartbeat/config", &heartbeat, 200).await;
+    millrace.rest.ask(Method::PUT, "/connectors/heartbeat-2/config", &heartbeat, 201).await;
+    millrace.rest.ask(Method::DELETE, "/connectors/heartbeat-2", &Value::Null, 204).await;
+
+    // Java alone has it: without Java it fails, and says why and what to do.
     java.stop();
     led_by(&millrace, &millrace.rest).await;
     let status = millrace
@@ -310,18 +295,19 @@ async fn real_mixed_group_with_connectors_that_only_one_side_has() {
         })
         .await;
     for trace in [&status["connector"]["trace"], &status["tasks"][0]["trace"]] {
-        let trace = trace.as_str().unwrap_or_default();
-        for part in [HEARTBEAT, millrace.rest.id.as_str(), "does not have", "connector-plugins"] {
-            assert!(trace.contains(part), "{part} is not in {trace}");
-        }
+        says(trace, &[HEARTBEAT, &millrace.rest.id, "does not have", "connector-plugins"]);
     }
     let refused = millrace.rest.ask(Method::PUT, "/connectors/other/config", &heartbeat, 400).await;
-    assert!(refused["message"].as_str().is_some_and(|message| message.contains(HEARTBEAT)), "{refused}");
+    says(&refused["message"], &[HEARTBEAT]);
 
     // With Java back, Millrace leads and knows who can run what.
     java.restart();
     led_by(&millrace, &millrace.rest).await;
     millrace.rest.until_all("heartbeat", 1, "RUNNING").await;
+    for rest in [&millrace.rest, &java.rest] {
+        let refused = rest.ask(Method::PUT, "/connectors/other/config", &heartbeat, 400).await;
+        says(&refused["message"], &[HEARTBEAT, &millrace.rest.id, &java.rest.id, "Stop this worker"]);
+    }
     let http = json!({"connector.class": "HttpSource", "topic": format!("{}-http", group.name), "http.listen": format!("127.0.0.1:{}", free_port())});
     millrace.rest.ask(Method::PUT, "/connectors/http/config", &http, 201).await;
     let copies = Copies::start(&millrace.rest, &group, 3).await;
@@ -346,5 +332,4 @@ async fn real_mixed_group_with_connectors_that_only_one_side_has() {
     );
     copies.running(&java.rest).await;
     java.rest.until_all("heartbeat", 1, "RUNNING").await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
 }

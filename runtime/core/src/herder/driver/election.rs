@@ -64,7 +64,7 @@ impl Election {
             let asking = tokio::spawn(async move {
                 let classes = tokio::time::timeout(PATIENCE, classes(&*peers, &state.url)).await.unwrap_or_default();
                 // The receiver only goes away with the herder.
-                let _ = reports.send(Event::Runs { member, classes });
+                let _ = reports.send(Event::Runs { member, url: state.url, classes });
             });
             self.asked.insert(peer.member.clone(), AbortOnDropHandle::new(asking));
         }

@@ -107,8 +107,8 @@ pub enum Event {
     Joining,
     /// The member was elected and waits for [`Effect::AnswerElected`].
     Elected { generation: i32, leader: String, protocol: String, peers: Vec<Peer> },
-    /// Which connectors another member has; `None` when it does not tell.
-    Runs { member: String, classes: Option<BTreeSet<String>> },
+    /// Which connectors another member at `url` has; `None` when it does not tell.
+    Runs { member: String, url: String, classes: Option<BTreeSet<String>> },
     /// The rebalance is over.
     Joined { generation: i32, member: String, leader: String, protocol: String, assignment: Vec<u8> },
     /// The group goes on without this member, or may soon. `gone`: the member joins again by itself.
@@ -327,7 +327,7 @@ impl Machine {
             Event::Elected { generation, leader, protocol, peers } => {
                 self.elected(generation, &leader, &protocol, &peers);
             }
-            Event::Runs { member, classes } => self.learned(&member, classes),
+            Event::Runs { member, url, classes } => self.learned(&member, url, classes),
             Event::Joined { generation, member, leader, protocol, assignment } => {
                 self.joined(generation, member, &leader, &protocol, &assignment);
             }

@@ -8,10 +8,15 @@ use super::Machine;
 use crate::group::Work;
 use crate::plugins::answers_to;
 
+struct Known {
+    url: String,
+    classes: BTreeSet<String>,
+}
+
 /// What is known of the members.
 #[derive(Default)]
 pub(super) struct Runs {
-    known: BTreeMap<String, BTreeSet<String>>,
+    known: BTreeMap<String, Known>,
     /// Members that took part in the last decision and were not known.
     unknown: BTreeSet<String>,
     /// The last decision would have been another one.
@@ -33,10 +38,10 @@ impl Machine {
         self.runs.news = false;
     }
 
-    pub(super) fn learned(&mut self, member: &str, classes: Option<BTreeSet<String>>) {
+    pub(super) fn learned(&mut self, member: &str, url: String, classes: Option<BTreeSet<String>>) {
         let Some(classes) = classes else { return };
         let late = self.runs.unknown.remove(member);
-        self.runs.known.insert(member.to_owned(), classes);
+        self.runs.known.insert(member.to_owned(), Known { url, classes });
         let work = self.work();
         let all = work.connectors.values().filter_map(|connector| connector.class.as_ref());
         let lacks =
@@ -52,12 +57,22 @@ impl Machine {
         if member == leader {
             return Some(wanted.filter(here).collect());
         }
-        let known = self.runs.known.get(member)?;
+        let known = &self.runs.known.get(member)?.classes;
         if *known == self.catalogue.classes() {
             // The same program, which also has names that are not listed.
             return Some(wanted.filter(here).collect());
         }
-        let there = |class: &Arc<str>| known.iter().any(|known| answers_to(known, &[], "Connector", class));
-        Some(wanted.filter(there).collect())
+        Some(wanted.filter(|class| lists(known, class)).collect())
     }
+
+    /// The URLs of other members that have a class, as far as this worker has led and knows them.
+    #[must_use]
+    pub fn others_with(&self, class: &str) -> Vec<String> {
+        let known = self.runs.known.values().filter(|known| lists(&known.classes, class));
+        known.map(|known| known.url.trim_end_matches('/').to_owned()).collect()
+    }
+}
+
+fn lists(classes: &BTreeSet<String>, class: &str) -> bool {
+    classes.iter().any(|known| answers_to(known, &[], "Connector", class))
 }

@@ -5,6 +5,7 @@
 
 mod coordinator;
 mod model;
+mod runs;
 mod world;
 
 use super::*;
