@@ -168,6 +168,11 @@ impl JavaWorker {
         self.ctl("restart");
     }
 
+    /// What it has logged as an error since it was started first.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        errors(&std::fs::read_to_string(self.run.join("connect/1.log")).expect("a log"))
+    }
+
     fn ctl(&self, word: &str) {
         ctl(&self.run, &[word, "connect"], &self.group, "");
     }
@@ -201,6 +206,11 @@ impl MillraceWorker {
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
+
+    /// What it has logged as an error.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        errors(&self.log())
+    }
 }
 
 impl Drop for MillraceWorker {
@@ -209,6 +219,10 @@ impl Drop for MillraceWorker {
             show("Millrace", &self.log());
         }
     }
+}
+
+fn errors(log: &str) -> Vec<String> {
+    log.lines().filter(|line| line.contains(" ERROR ")).map(str::to_owned).collect()
 }
 
 /// The end of a log that may say why a test failed.

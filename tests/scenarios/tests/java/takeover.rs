@@ -174,6 +174,7 @@ async fn real_a_java_cluster_is_taken_over_and_handed_back() {
     rest.ask(Method::DELETE, &format!("/connectors/{}", altered.source), &Value::Null, 204).await;
     for worker in &mut workers {
         worker.process.stop();
+        assert_eq!(worker.errors(), [""; 0]);
     }
     let between = keys(&group);
     for pair in [&running, &paused, &stopped, &altered] {
@@ -206,6 +207,9 @@ async fn real_a_java_cluster_is_taken_over_and_handed_back() {
     paused.arrived(&group).await;
     for name in [&deleted.source, &deleted.sink, &altered.source] {
         rest.ask(Method::GET, &format!("/connectors/{name}"), &Value::Null, 404).await;
+    }
+    for worker in [&one, &two] {
+        assert_eq!(worker.errors(), [""; 0], "what Millrace has written is as Java expects it");
     }
 }
 

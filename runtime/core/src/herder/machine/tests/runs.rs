@@ -49,10 +49,6 @@ fn elected(machine: &mut Machine, offset: i64) -> [BTreeSet<String>; 2] {
     })
 }
 
-fn classes(names: &[&str]) -> Option<BTreeSet<String>> {
-    Some(names.iter().map(|name| (*name).to_owned()).collect())
-}
-
 fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -62,7 +58,7 @@ fn connectors_go_where_their_class_is() {
     // Twice by a name that is not the whole class, as configurations may call it.
     let mut machine =
         machine(&[("a", JAVA), ("b", "MirrorHeartbeat"), ("c", "MirrorHeartbeatConnector"), ("d", "Sim")]);
-    machine.step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: classes(&[JAVA]) });
+    machine.step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: Some(names(&[JAVA])) });
     assert_eq!(elected(&mut machine, 4), [names(&["d"]), names(&["a", "b", "c"])]);
     assert_eq!(
         (machine.others_with("MirrorHeartbeat"), machine.others_with("Sim")),
@@ -73,7 +69,7 @@ fn connectors_go_where_their_class_is() {
 #[test]
 fn what_nobody_has_goes_anywhere_and_who_does_not_tell_has_everything() {
     let mut one = machine(&[("a", "Unknown"), ("b", "Sim")]);
-    one.step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: classes(&[JAVA]) });
+    one.step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: Some(names(&[JAVA])) });
     let [here, there] = elected(&mut one, 2);
     assert_eq!((here, there), (names(&["b"]), names(&["a"])), "evenly, as if both had it");
     let mut other = machine(&[("a", JAVA), ("b", JAVA)]);
@@ -92,7 +88,7 @@ fn an_answer_that_comes_late_leads_to_another_decision() {
         let assignment = mine.encode(Protocol::Sessioned);
         machine.step(0, Event::Joined { generation: 1, member, leader, protocol: "sessioned".into(), assignment });
         let effects = machine
-            .step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: classes(told) });
+            .step(0, Event::Runs { member: "there".into(), url: "http://there/".into(), classes: Some(names(told)) });
         effects.iter().any(|effect| matches!(effect, Effect::Rejoin { .. }))
     };
     assert!(late(&[JAVA]), "it has not what it was given");
