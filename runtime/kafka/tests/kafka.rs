@@ -431,3 +431,62 @@ async fn real_a_topics_settings_are_told_with_defaults() {
     let missing = log.topic_config(&unique("missing")).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
 }
+
+/// Whoever closes leaves, whatever the group is at: else all others would wait for it until its session is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MILLRACE_TEST_KAFKA"]
+async fn real_a_consumer_that_closes_while_its_group_rebalances_leaves_it() {
+    let (log, name) = (open(), unique("leave"));
+    topic(&log, &name, 4).await;
+    let mut first = log.consumer(member_options(&name, &[&name])).await.unwrap();
+    let four = assigned(&mut *first).await;
+    assert_eq!(four.len(), 4);
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let holding = tokio::spawn(async move {
+        let (mut held, mut commits) =
+            (std::collections::BTreeSet::new(), tokio::time::interval(Duration::from_millis(100)));
+        let (mut committing, mut began) = (None, Instant::now());
+        let mut longest = Duration::ZERO;
+        held.extend(four);
+        loop {
+            tokio::select! {
+                event = first.next() => match event.unwrap() {
+                    Event::Assigned(partitions) => held.extend(partitions),
+                    Event::Revoked { partitions, .. } => held.retain(|partition| !partitions.contains(partition)),
+                    _ => {}
+                },
+                _ = commits.tick(), if committing.is_none() => {
+                    let offsets: Offsets = held.iter().map(|partition| (partition.clone(), 0)).collect();
+                    (committing, began) = (Some(first.commit(&offsets)), Instant::now());
+                }
+                _ = async { committing.as_mut().unwrap().await }, if committing.is_some() => {
+                    committing = None;
+                    longest = longest.max(began.elapsed());
+                }
+                _ = &mut stopped => break,
+            }
+        }
+        first.close().await;
+        longest
+    });
+    for wait in (0..14).map(|n| Duration::from_millis(n * 350)) {
+        let mut second = log.consumer(member_options(&name, &[&name])).await.unwrap();
+        let _ = tokio::time::timeout(wait, async {
+            loop {
+                let _ = second.next().await;
+            }
+        })
+        .await;
+        let began = Instant::now();
+        second.close().await;
+        assert!(began.elapsed() < Duration::from_secs(5), "closing after {wait:?} took {:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    stop.send(()).unwrap();
+    let longest = holding.await.unwrap();
+    assert!(longest < Duration::from_secs(8), "a member that was left alone could not commit for {longest:?}");
+    let began = Instant::now();
+    let mut last = log.consumer(member_options(&name, &[&name])).await.unwrap();
+    assert_eq!(assigned(&mut *last).await.len(), 4);
+    assert!(began.elapsed() < Duration::from_secs(8), "whoever had all of it has left: {:?}", began.elapsed());
+}

@@ -41,8 +41,10 @@ impl Worker {
     pub fn start_in(directory: &Path, arguments: &[&str], log: &Path) -> Self {
         let errors = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
         let mut command = Command::new(millrace());
-        command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
-        Self { child: command.spawn().expect("millrace starts") }
+        // What the tests are told is no setting of a worker.
+        command.env_remove("MILLRACE_BIN").env_remove("MILLRACE_KEEP_LOGS").env_remove("MILLRACE_RUN_DIR");
+        let child = command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn();
+        Self { child: child.expect("millrace starts") }
     }
 
     /// SIGKILL, as a machine that dies.

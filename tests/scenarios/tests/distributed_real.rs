@@ -22,13 +22,14 @@ async fn pair(cluster: &Cluster, at: usize, number: usize) {
         "file": cluster.path(&format!("in-{number}.txt")),
         "topic.creation.default.partitions": "4", "topic.creation.default.replication.factor": "2",
     });
-    cluster.create(at, &format!("source-{number}"), source).await;
+    cluster.create(at, &format!("{}-source-{number}", cluster.name), source).await;
     let sink = json!({
         "connector.class": "FileStreamSink", "topics": topic, "tasks.max": "2",
         "file": cluster.path(&format!("out-{number}.txt")),
         "consumer.override.metadata.max.age.ms": "2000",
     });
-    cluster.create(at, &format!("sink-{number}"), sink).await;
+    // Its consumer group has its name, which no other test may use.
+    cluster.create(at, &format!("{}-sink-{number}", cluster.name), sink).await;
 }
 
 fn appenders(cluster: &Cluster, per_tick: u64) -> Vec<Appender> {
@@ -145,7 +146,7 @@ async fn real_work_of_a_killed_worker_moves_and_no_other_task_restarts() {
             "file": cluster.path(&format!("check-{number}.txt")),
             "consumer.override.isolation.level": "read_committed",
         });
-        cluster.create(0, &format!("check-{number}"), check).await;
+        cluster.create(0, &format!("{}-check-{number}", cluster.name), check).await;
     }
     for (number, (count, _)) in arrived.iter().enumerate() {
         let check = Arrived::of(cluster.path(&format!("check-{number}.txt")));

@@ -138,7 +138,7 @@ async fn thousand(what: &str, config: fn(&Cluster, usize) -> Value) -> (u64, Dur
     let shared = &cluster;
     futures::stream::iter(1..COUNT)
         .for_each_concurrent(4, |number| async move {
-            shared.create(0, &format!("idle-{number:04}"), config(shared, number)).await;
+            shared.create(0, &format!("{}-{number:04}", shared.name), config(shared, number)).await;
         })
         .await;
     println!("{COUNT} {what}: created in {:?}", began.elapsed());

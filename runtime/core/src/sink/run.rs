@@ -131,11 +131,14 @@ impl SinkRun {
         // Ends the delivery task, which stops the connector's. Past the deadline its future is dropped.
         drop(pump.commands);
         let abort = delivering.abort_handle();
-        if tokio::time::timeout(self.drain_deadline, delivering).await.is_err() {
+        let delivered = tokio::time::timeout(self.drain_deadline, delivering);
+        // A group that waits for a member that died answers nobody before that one's session is over; leaving goes on by itself.
+        let left = tokio::time::timeout(self.drain_deadline, pump.feed.consumer.close());
+        let (delivered, left) = tokio::join!(delivered, left);
+        if delivered.is_err() {
             abort.abort();
         }
-        // A group that waits for a member that died answers nobody before that one's session is over; leaving goes on by itself.
-        if tokio::time::timeout(self.drain_deadline, pump.feed.consumer.close()).await.is_err() {
+        if left.is_err() {
             tracing::warn!(task = %pump.id, "the consumer has not left its group yet, which rebalances");
         }
         outcome
@@ -256,7 +259,8 @@ impl Pump {
         tracing::info!(task = %self.id, ?partitions, lost, "revoked");
         let deadline = Instant::now() + self.drain_deadline;
         let committed = match self.drain(deadline).await {
-            Ok(answer) => self.last_commit(answer, if lost { Instant::now() } else { deadline }).await,
+            Ok(answer) if lost => self.last_commit(answer, Instant::now()).await,
+            Ok(answer) => self.last_commit(answer, Instant::now() + self.drain_deadline).await,
             Err(error) if lost || error.kind() == ErrorKind::Fenced => Err(error),
             Err(error) => return Err(error),
         };
@@ -303,7 +307,7 @@ impl Pump {
     /// is not committed is delivered twice. A group that has moved on takes this member's positions once it has joined again.
     async fn last_commit(&mut self, answer: Commit, deadline: Instant) -> Result<()> {
         let Commit::Positions(positions) = answer else { return Ok(()) };
-        let given_up = deadline.min(Instant::now() + FENCED_PATIENCE);
+        let mut fenced = None;
         loop {
             self.commit(Commit::Positions(positions.clone()));
             if self.writing.is_none() {
@@ -317,7 +321,9 @@ impl Pump {
             });
             let committed = committed.map(|positions| self.note(positions));
             let until = match &committed {
-                Err(error) if error.kind() == ErrorKind::Fenced => given_up,
+                Err(error) if error.kind() == ErrorKind::Fenced => {
+                    deadline.min(*fenced.get_or_insert_with(Instant::now) + FENCED_PATIENCE)
+                }
                 Err(error) if error.is_retriable() => deadline,
                 _ => return committed,
             };
@@ -378,11 +384,11 @@ impl Pump {
         }
     }
 
-    /// Finishes what is in flight and commits it, within the deadline.
+    /// Finishes what is in flight and commits it, each within the deadline: while the group rebalances, its coordinator answers to
+    /// the commit only when that is over.
     async fn finish(&mut self) -> Result<()> {
-        let deadline = Instant::now() + self.drain_deadline;
-        let answer = self.drain(deadline).await?;
-        self.last_commit(answer, deadline).await
+        let answer = self.drain(Instant::now() + self.drain_deadline).await?;
+        self.last_commit(answer, Instant::now() + self.drain_deadline).await
     }
 
     fn apply_wanted(&mut self) {

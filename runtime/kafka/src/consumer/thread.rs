@@ -303,9 +303,12 @@ impl Worker {
     // The end.
 
     fn close(&mut self, base: &BaseConsumer<Callbacks>) {
-        // Closing alone is not enough: librdkafka (2.12) then forgets to leave the group when it has no partitions, and every
-        // rebalance waits for the session of the member that is gone.
-        base.unsubscribe();
+        // A cooperative member without partitions that is closed sends no LeaveGroup (librdkafka 2.12.1,
+        // `rd_kafka_cgrp_revoke_all_rejoin`), and the group's next rebalance waits for it until its session is over. One that gives
+        // up its subscription first does send it.
+        if matches!(base.rebalance_protocol(), RebalanceProtocol::Cooperative) {
+            base.unsubscribe();
+        }
         if let Err(failure) = base.close_queue() {
             tracing::debug!(%failure, "a consumer could not leave its group in an orderly way");
             return;
