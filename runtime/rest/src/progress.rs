@@ -17,7 +17,7 @@ use crate::server::Api;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Task {
+struct Moves {
     connector: String,
     task: i32,
     poll_age_millis: Option<u64>,
@@ -28,7 +28,7 @@ struct Task {
 
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Response {
     let millis = |age: Option<Duration>| age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-    let tasks = api.herder.progress().into_iter().map(|task| Task {
+    let tasks = api.herder.progress().into_iter().map(|task| Moves {
         connector: task.connector,
         task: task.task,
         poll_age_millis: millis(task.ages.poll),

@@ -407,7 +407,7 @@ async fn a_signature_goes_along_to_the_new_leader() {
 
 #[tokio::test]
 async fn a_worker_says_which_connectors_it_has() {
-    let peers = PeerClient::new("HmacSHA256").unwrap();
+    let peers = PeerClient::new("HmacSHA256", None).unwrap();
     let body = r#"[{"class":"a.B","type":"sink","version":"1"},{"class":"a.C","type":"source"},{"type":"sink"}]"#;
     let java = Peer::saying(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
     let classes = peers.connector_plugins(&java.url).await.unwrap();
