@@ -202,6 +202,28 @@ async fn real_workers_are_restarted_one_after_the_other_and_no_line_is_lost_or_d
     (0..3).for_each(|number| cluster.stop(number));
 }
 
+#[test]
+#[ignore = "needs MILLRACE_TEST_KAFKA with fewer than 3 brokers, MILLRACE_BIN"]
+fn real_too_few_brokers_for_an_internal_topic_are_an_error_that_says_what_to_set() {
+    let cluster = Cluster::new(1, &[]);
+    let file = cluster.path("worker-0.properties");
+    let text = std::fs::read_to_string(&file).expect("written");
+    let without: String = text
+        .lines()
+        .filter(|line| !line.contains("replication.factor"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    std::fs::write(&file, without).expect("written");
+    let mut command = Command::new(millrace_scenarios::millrace());
+    let ended = command.arg("distributed").arg(&file).output().expect("it starts");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    for part in
+        ["config.storage.topic", "config.storage.replication.factor=3", "at most the number of brokers", "because:"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
 /// The longest that any sink stood still while lines came.
 struct Stillness {
     counts: Vec<(u64, Instant)>,

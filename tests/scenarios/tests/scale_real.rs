@@ -72,6 +72,11 @@ async fn real_200_connectors_are_created_quickly_while_starts_hang() {
             json!({ "connector.class": class, "topics": topic, "topic": topic, "tasks.max": "1", "file": pipe });
         cluster.create(0, name, config).await;
     }
+    let started = || async {
+        let states = cluster.states(0).await.unwrap_or_default();
+        ["hangs", "hangs-too"].iter().all(|name| states.get(*name).is_some_and(|(state, _)| state == "RUNNING"))
+    };
+    eventually("they are there", Duration::from_mins(1), started, |started| *started).await;
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let database = format!("jdbc:mysql://{}/test", silent.local_addr().expect("an address"));
     let config = json!({

@@ -12,6 +12,10 @@ use crate::group::Peer as Member;
 use crate::group::{Assignment, ConnectorWork, Leader, Protocol, Round, Work, WorkerState};
 use crate::task::TaskId;
 
+/// Between a change and the rebalance that divides it: what changes meanwhile is divided with it, and requests go on, as the leader
+/// stays known.
+const GATHER_MS: i64 = 50;
+
 /// Between attempts to agree on the configuration topic: 100 ms doubling to 6.4 s.
 const MISMATCH_BACKOFF_MS: i64 = 100;
 
@@ -39,6 +43,8 @@ pub(super) struct Membership {
     completed: Option<i32>,
     /// Offset behind the last change that leaders must divide work for.
     changed: i64,
+    /// When the first change came that has not been divided.
+    changed_at: Option<i64>,
     rejoin_at: Option<i64>,
     mismatches: u32,
     leader: Leader,
@@ -67,6 +73,7 @@ impl Membership {
             member: String::new(),
             completed: None,
             changed: -1,
+            changed_at: None,
             rejoin_at: None,
             mismatches: 0,
             leader: Leader::new(options.rebalance_delay_ms),
@@ -112,12 +119,20 @@ impl Membership {
         self.held.iter().flat_map(|held| held.tasks.iter().cloned()).collect()
     }
 
-    pub(super) fn work_changed(&mut self, offset: i64) {
+    pub(super) fn work_changed(&mut self, offset: i64, now: i64) {
         self.changed = self.changed.max(offset);
+        self.changed_at.get_or_insert(now);
     }
 
     pub(super) fn wake_at(&self) -> Option<i64> {
-        self.rejoin_at.filter(|_| self.is_member())
+        let due = [self.rejoin_at, self.divide_at()];
+        due.into_iter().flatten().min().filter(|_| self.is_member())
+    }
+
+    /// When what has changed is to be divided.
+    fn divide_at(&self) -> Option<i64> {
+        let held = self.held.as_ref()?;
+        (self.changed > held.offset).then(|| self.changed_at.map_or(0, |at| at + GATHER_MS))
     }
 
     pub(super) fn leader_url(&self) -> Option<&str> {
@@ -239,6 +254,9 @@ impl Machine {
             delay,
             "joined the group"
         );
+        if group.changed <= held.offset {
+            group.changed_at = None;
+        }
         group.held = Some(held);
         (group.stage, group.generation, group.member) = (Stage::Member, generation, member);
         group.completed = Some(generation);
@@ -313,7 +331,7 @@ impl Machine {
         if group.revoked {
             return (!self.gives_back()).then_some("work was given back");
         }
-        if group.changed > held.offset {
+        if group.divide_at().is_some_and(|at| at <= self.now) {
             return Some("connectors or tasks were added or removed");
         }
         if group.leads() && self.runs.is_news() {

@@ -407,7 +407,7 @@ impl Machine {
             None => self.shapes.remove(name),
         };
         if before != now {
-            self.membership.work_changed(offset);
+            self.membership.work_changed(offset, self.now);
         }
     }
 
