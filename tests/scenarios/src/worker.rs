@@ -43,7 +43,13 @@ impl Worker {
         let mut command = Command::new(millrace());
         // What the tests are told is no setting of a worker.
         command.env_remove("MILLRACE_BIN").env_remove("MILLRACE_KEEP_LOGS").env_remove("MILLRACE_RUN_DIR");
-        let child = command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn();
+        let child = command
+            .args(arguments)
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn();
         Self { child: child.expect("millrace starts") }
     }
 
