@@ -126,8 +126,7 @@ impl Cluster {
         let all = self.http.get(&self.url(at, "/connectors?expand=status")).await.filter(|all| all.status == 200)?;
         let mut states = States::new();
         for (name, shown) in all.json().as_object()? {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let shown = &shown["status"];
+            let (shown, text) = (&shown["status"], |value: &Value| value.as_str().unwrap_or_default().to_owned());
             let of = |state: &Value| (text(&state["state"]), text(&state["worker_id"]));
             states.insert(name.clone(), of(&shown["connector"]));
             for task in shown["tasks"].as_array().into_iter().flatten() {

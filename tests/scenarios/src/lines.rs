@@ -1,6 +1,7 @@
 //! Numbered lines that are appended to files, and what arrived of them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +26,11 @@ impl Appender {
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 let from = count.load(Ordering::Relaxed);
-                let lines: Vec<String> = (from..from + per_tick).map(|n| format!("{prefix}-{n}\n")).collect();
-                file.write_all(lines.concat().as_bytes()).expect("written");
+                let mut text = String::new();
+                for n in from..from + per_tick {
+                    let _ = writeln!(text, "{prefix}-{n}");
+                }
+                file.write_all(text.as_bytes()).expect("written");
                 count.store(from + per_tick, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -82,8 +86,7 @@ impl Arrived {
     /// Number of lines, whichever.
     #[must_use]
     pub fn count(&self) -> u64 {
-        let bytes = std::fs::read(&self.file).unwrap_or_default();
-        bytes.split(|byte| *byte == b'\n').skip(1).count() as u64
+        std::fs::read_to_string(&self.file).unwrap_or_default().lines().count() as u64
     }
 
     /// Compares with `<prefix>-0` to `<prefix>-<count - 1>`, once each.

@@ -1,6 +1,6 @@
 //! Workers of a group on real Kafka: one dies, all are restarted one after the other, a broker comes and goes; files to files.
 
-#![allow(clippy::expect_used, reason = "tests may")]
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "tests may, and figures are printed")]
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -27,6 +27,8 @@ async fn pair(cluster: &Cluster, at: usize, number: usize) {
         "connector.class": "FileStreamSink", "topics": topic, "tasks.max": "2",
         "file": cluster.path(&format!("out-{number}.txt")),
         "consumer.override.metadata.max.age.ms": "2000",
+        // Members that cannot leave, because their coordinator is away just then, are waited for this long.
+        "consumer.override.session.timeout.ms": "10000",
     });
     // Its consumer group has its name, which no other test may use.
     cluster.create(at, &format!("{}-sink-{number}", cluster.name), sink).await;

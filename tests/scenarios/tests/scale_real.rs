@@ -1,6 +1,6 @@
 //! Many connectors on one worker of a group on real Kafka: answers stay quick while one hangs, and idle ones cost little.
 
-#![allow(clippy::expect_used, reason = "tests may")]
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "tests may, and figures are printed")]
 
 use std::process::Command;
 use std::sync::Arc;
