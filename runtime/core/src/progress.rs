@@ -181,7 +181,7 @@ fn millis() -> u64 {
 mod tests {
     use super::*;
 
-    const AFTER: Duration = Duration::from_secs(60);
+    const AFTER: Duration = Duration::from_mins(1);
 
     async fn pass(seconds: u64) {
         tokio::time::advance(Duration::from_secs(seconds)).await;
