@@ -123,7 +123,7 @@ async fn real_a_rebalance_waits_for_the_task() {
     });
     assert_eq!(assigned(&mut *second).await, taken);
     assert_eq!(texts(&take(&mut *second, 3).await), numbered("v", 7..10), "from the position that was committed");
-    let mut first = going_on.await.unwrap();
+    let first = going_on.await.unwrap();
     let error = first.commit(&offsets).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
 }
@@ -321,7 +321,7 @@ async fn real_misuse_is_an_error() {
     assert_eq!(plain.begin().await.unwrap_err().kind(), ErrorKind::Internal);
     let nowhere = plain.send(&batch(&name, 9, &numbered("v", 0..1))).await.unwrap();
     assert_eq!(nowhere[0].as_ref().unwrap_err().kind(), ErrorKind::Data, "there is no partition 9");
-    let mut reader = log.consumer(reader_options(&name, &[(0, -2)])).await.unwrap();
+    let reader = log.consumer(reader_options(&name, &[(0, -2)])).await.unwrap();
     assert!(reader.commit(&positions(&name, &[(0, 1)])).await.is_err(), "without a group");
 }
 

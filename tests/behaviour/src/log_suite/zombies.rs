@@ -39,7 +39,7 @@ async fn replaced(log: &dyn Log, name: &str) -> (Box<dyn Consumer>, Box<dyn Cons
 /// A member that does not come back for a rebalance within `max.poll.interval.ms` loses partitions to others and cannot commit
 /// them. (It need not lose them without a rebalance: whether a slow task is a dead one is for the runtime to say.)
 pub async fn a_member_that_lost_its_partition_is_fenced(log: &dyn Log, prefix: &str) {
-    let (mut zombie, mut heir, lost) = replaced(log, prefix).await;
+    let (zombie, mut heir, lost) = replaced(log, prefix).await;
     let error = zombie.commit(&positions(prefix, &[(lost, 5)])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
     assert!(log.group_offsets(prefix).await.unwrap().is_empty());
