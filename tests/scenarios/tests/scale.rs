@@ -1,4 +1,5 @@
-//! Many connectors on one worker of a group on real Kafka: answers stay quick while one hangs, and idle ones cost little.
+//! Many connectors on one worker of a group on real Kafka: answers stay quick while one hangs, and idle ones cost little. The lane
+//! `scale` runs these; they hold a machine to its figures, so nothing else should run beside them.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "tests may, and figures are printed")]
 
@@ -59,7 +60,7 @@ fn idle_sink(cluster: &Cluster, number: usize) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MILLRACE_TEST_KAFKA, MILLRACE_BIN"]
-async fn real_200_connectors_are_created_quickly_while_starts_hang() {
+async fn scale_200_connectors_are_created_quickly_while_starts_hang() {
     let mut cluster = Cluster::new(1, &[]);
     cluster.start(0);
     cluster.healthy(0).await;
@@ -180,7 +181,7 @@ async fn thousand(what: &str, config: fn(&Cluster, usize) -> Value) -> (u64, Dur
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MILLRACE_TEST_KAFKA, MILLRACE_BIN"]
-async fn real_1000_idle_sources_are_small_and_start_quickly() {
+async fn scale_1000_idle_sources_are_small_and_start_quickly() {
     let (resident, start) = thousand("FileStreamSource", idle_source).await;
     assert!(resident < 250 << 20, "{} MB", resident >> 20);
     assert!(start < Duration::from_secs(3), "{start:?}");
@@ -189,7 +190,7 @@ async fn real_1000_idle_sources_are_small_and_start_quickly() {
 /// Each has a consumer of its own in a group of its own, as in Kafka Connect.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MILLRACE_TEST_KAFKA, MILLRACE_BIN"]
-async fn real_1000_idle_sinks_start_quickly() {
+async fn scale_1000_idle_sinks_start_quickly() {
     let (_, start) = thousand("FileStreamSink", idle_sink).await;
     assert!(start < Duration::from_secs(3), "{start:?}");
 }
