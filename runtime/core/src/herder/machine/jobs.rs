@@ -178,8 +178,11 @@ impl Machine {
         self.info(name).map_or(Answer::Done, |info| Answer::Put(false, info))
     }
 
-    /// Leader only: `Ok` here, or what to do instead.
+    /// Leader only: `Ok` here, also while its group rebalances, or what to do instead.
     fn leading(&self, otherwise: &'static str) -> Result<(), Instead> {
+        if self.membership.leads_still(self.config.offset()) {
+            return Ok(());
+        }
         match self.leadership() {
             Leadership::Here => Ok(()),
             Leadership::There(Some(url)) => Err(Error::elsewhere(otherwise, Some(url)).into()),

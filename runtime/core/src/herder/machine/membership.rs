@@ -98,6 +98,15 @@ impl Membership {
         self.is_member() && self.held.as_ref().is_some_and(|held| held.leader == self.member)
     }
 
+    /// Whether this worker led when the rebalance began that is under way. The coordinator keeps a leader that joins again, and one
+    /// that it has lost is told ([`Machine::lost`]), so what users ask for need not wait; what it changes is divided by the next
+    /// rebalance. In an eager group the leader has given everything back.
+    pub(super) fn leads_still(&self, offset: i64) -> bool {
+        let rebalances = !self.is_member() && self.protocol.is_cooperative();
+        let led = |held: &Assignment| held.leader == self.member && !held.failed() && offset >= held.offset;
+        rebalances && self.held.as_ref().is_some_and(led)
+    }
+
     /// Whether the configuration has been read as far as the leader had when it decided, so that what it gave may be started.
     pub(super) fn is_settled(&self, offset: i64) -> bool {
         self.is_member() && self.held.as_ref().is_some_and(|held| !held.failed() && offset >= held.offset)

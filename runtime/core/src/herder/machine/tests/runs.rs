@@ -12,7 +12,7 @@ use crate::storage::config as records;
 const JAVA: &str = "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector";
 
 /// A machine that knows these connectors by name and class.
-fn machine(connectors: &[(&str, &str)]) -> Machine {
+pub(super) fn machine(connectors: &[(&str, &str)]) -> Machine {
     let options = Options {
         worker_id: "here:8083".to_owned(),
         url: "http://here".to_owned(),
