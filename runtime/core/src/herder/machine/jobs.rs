@@ -66,8 +66,17 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
+    /// Configurations that somebody waits for go before task configurations of other connectors, of which a rebalance brings many at
+    /// once. Otherwise the order is kept.
     pub(super) fn push(&mut self, job: Job) {
-        self.queue.push_back(job);
+        let passes = |waiting: &Job| match (&job, waiting) {
+            (Job::Request { request: Request::Put { name, .. }, .. }, Job::Publish { name: other, .. }) => {
+                name != other
+            }
+            _ => false,
+        };
+        let passed = self.queue.iter().rev().take_while(|waiting| passes(waiting)).count();
+        self.queue.insert(self.queue.len() - passed, job);
     }
 
     pub(super) fn wake_at(&self) -> Option<i64> {
