@@ -75,8 +75,8 @@ impl Jobs {
             }
             _ => false,
         };
-        let passed = self.queue.iter().rev().take_while(|waiting| passes(waiting)).count();
-        self.queue.insert(self.queue.len() - passed, job);
+        let skipped = self.queue.iter().rev().take_while(|waiting| passes(waiting)).count();
+        self.queue.insert(self.queue.len() - skipped, job);
     }
 
     pub(super) fn wake_at(&self) -> Option<i64> {
