@@ -187,6 +187,8 @@ async fn real_a_java_cluster_is_taken_over_and_handed_back() {
     running.append(&group, 50);
     paused.append(&group, 50);
     made.append(&group, 50);
+    // What Java says of topics that it has just created is not about Millrace.
+    let before = [&one, &two].map(|worker| worker.errors().len());
     one.restart();
     two.restart();
     let rest = two.rest.clone();
@@ -208,8 +210,12 @@ async fn real_a_java_cluster_is_taken_over_and_handed_back() {
     for name in [&deleted.source, &deleted.sink, &altered.source] {
         rest.ask(Method::GET, &format!("/connectors/{name}"), &Value::Null, 404).await;
     }
-    for worker in [&one, &two] {
-        assert_eq!(worker.errors(), [""; 0], "what Millrace has written is as Java expects it");
+    for (worker, before) in [&one, &two].into_iter().zip(before) {
+        assert_eq!(
+            worker.errors().into_iter().skip(before).collect::<Vec<_>>(),
+            [""; 0],
+            "what Millrace has written is as Java expects it"
+        );
     }
 }
 
