@@ -99,25 +99,11 @@ fn trusted(props: &Props) -> Result<Option<String>> {
     let format = Format::named(TYPE, given(props, TYPE))?;
     let password = props.get(PASSWORD).filter(|value| !value.is_empty());
     if let Some(certificates) = given(props, INLINE) {
-        if format != Format::Pem {
-            return Err(invalid(
-                TYPE,
-                "certificates can be given only as PEM",
-                &format!("use PEM, as {INLINE} is set"),
-            ));
-        }
-        if given(props, LOCATION).is_some() {
-            return Err(invalid(LOCATION, &format!("{INLINE} is set as well"), "keep one of the two"));
-        }
+        only_inline(props, format, (TYPE, LOCATION, INLINE), "certificates")?;
         no_password(password, PASSWORD, "remove it")?;
         return pem::certificates(INLINE, certificates).map(Some);
     }
-    let Some(location) = given(props, LOCATION) else {
-        return match password {
-            Some(_) => Err(invalid(PASSWORD, &format!("there is no {LOCATION}"), "set both or none")),
-            None => Ok(None),
-        };
-    };
+    let Some(location) = location(props, LOCATION, password.map(|_| PASSWORD))? else { return Ok(None) };
     let bytes = store::read(LOCATION, Path::new(location))?;
     if format == Format::Pem {
         no_password(password, PASSWORD, "remove it")?;
@@ -140,16 +126,7 @@ fn identity(props: &Props) -> Result<Option<Identity>> {
     let use_key_password = &format!("use {KEY_PASSWORD} for the key");
     match (given(props, INLINE_KEY), given(props, INLINE_CHAIN)) {
         (Some(key), Some(chain)) => {
-            if format != Format::Pem {
-                return Err(invalid(
-                    TYPE,
-                    "a key can be given only as PEM",
-                    &format!("use PEM, as {INLINE_KEY} is set"),
-                ));
-            }
-            if given(props, LOCATION).is_some() {
-                return Err(invalid(LOCATION, &format!("{INLINE_KEY} is set as well"), "keep one of the two"));
-            }
+            only_inline(props, format, (TYPE, LOCATION, INLINE_KEY), "a key")?;
             no_password(password, PASSWORD, use_key_password)?;
             return pem::identity((INLINE_CHAIN, chain), (INLINE_KEY, key), KEY_PASSWORD, key_password).map(Some);
         }
@@ -157,12 +134,7 @@ fn identity(props: &Props) -> Result<Option<Identity>> {
         (None, Some(_)) => return Err(invalid(INLINE_CHAIN, &format!("{INLINE_KEY} is missing"), "set both or none")),
         (None, None) => {}
     }
-    let Some(location) = given(props, LOCATION) else {
-        return match password {
-            Some(_) => Err(invalid(PASSWORD, &format!("there is no {LOCATION}"), "set both or none")),
-            None => Ok(None),
-        };
-    };
+    let Some(location) = location(props, LOCATION, password.map(|_| PASSWORD))? else { return Ok(None) };
     let bytes = store::read(LOCATION, Path::new(location))?;
     if format == Format::Pem {
         no_password(password, PASSWORD, use_key_password)?;
@@ -173,6 +145,27 @@ fn identity(props: &Props) -> Result<Option<Identity>> {
         return Err(invalid(PASSWORD, &format!("it is missing, and {LOCATION} is set"), "set the store's password"));
     };
     store::identity(LOCATION, PASSWORD, KEY_PASSWORD, &bytes, password, key_password).map(Some)
+}
+
+/// What is given in the settings themselves is PEM, and there is no file beside it.
+fn only_inline(props: &Props, format: Format, keys: (&str, &str, &str), what: &str) -> Result<()> {
+    let (kind, location, inline) = keys;
+    if format != Format::Pem {
+        let cause = format!("{what} can be given only as PEM");
+        return Err(invalid(kind, &cause, &format!("use PEM, as {inline} is set")));
+    }
+    if given(props, location).is_some() {
+        return Err(invalid(location, &format!("{inline} is set as well"), "keep one of the two"));
+    }
+    Ok(())
+}
+
+/// The store's file, if there is one; a password without it is a mistake.
+fn location<'a>(props: &'a Props, key: &str, password: Option<&str>) -> Result<Option<&'a str>> {
+    match (given(props, key), password) {
+        (None, Some(password)) => Err(invalid(password, &format!("there is no {key}"), "set both or none")),
+        (location, _) => Ok(location),
+    }
 }
 
 fn no_password(password: Option<&String>, key: &str, fix: &str) -> Result<()> {
