@@ -69,6 +69,17 @@ fn tasks(states: &States) -> impl Iterator<Item = (&String, &String)> {
     states.iter().filter(|(name, _)| name.contains('/')).map(|(name, (_, worker))| (name, worker))
 }
 
+/// Starts three workers; lines for them begin to be written.
+async fn started(cluster: &mut Cluster) -> Vec<Appender> {
+    for number in 0..3 {
+        cluster.start(number);
+    }
+    for number in 0..3 {
+        cluster.healthy(number).await;
+    }
+    appenders(cluster, 20)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MILLRACE_TEST_KAFKA, MILLRACE_BIN"]
 async fn real_work_of_a_killed_worker_moves_and_no_other_task_restarts() {
@@ -81,13 +92,7 @@ async fn real_work_of_a_killed_worker_moves_and_no_other_task_restarts() {
         ("offset.flush.interval.ms", "1000"),
     ];
     let mut cluster = Cluster::new(3, &settings);
-    for number in 0..3 {
-        cluster.start(number);
-    }
-    for number in 0..3 {
-        cluster.healthy(number).await;
-    }
-    let mut appenders = appenders(&cluster, 20);
+    let mut appenders = started(&mut cluster).await;
     for number in 0..PAIRS {
         pair(&cluster, number % 3, number).await;
     }
@@ -173,13 +178,7 @@ async fn real_workers_are_restarted_one_after_the_other_and_no_line_is_lost_or_d
         ("offset.flush.interval.ms", "600000"),
     ];
     let mut cluster = Cluster::new(3, &settings);
-    for number in 0..3 {
-        cluster.start(number);
-    }
-    for number in 0..3 {
-        cluster.healthy(number).await;
-    }
-    let mut appenders = appenders(&cluster, 20);
+    let mut appenders = started(&mut cluster).await;
     for number in 0..PAIRS {
         pair(&cluster, 0, number).await;
     }
