@@ -126,7 +126,7 @@ async fn real_connect_shares_its_topics() {
     .await;
     let state = config.connector(&name).expect("the connector");
     assert_eq!(object(state.config.as_ref().unwrap()), info["config"]);
-    assert_eq!(state.tasks().iter().map(object).collect::<Vec<_>>(), [tasks[0]["config"].clone()]);
+    assert_eq!(state.tasks().iter().map(|config| object(config)).collect::<Vec<_>>(), [tasks[0]["config"].clone()]);
     assert_eq!(view.connector(&name).unwrap().worker_id, status["connector"]["worker_id"]);
     assert_eq!(view.task(&name, 0).unwrap().state.name(), "RUNNING");
     assert_eq!(view.topics(&name).count(), 1);

@@ -1,6 +1,7 @@
 //! The same records, the same state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -61,7 +62,7 @@ fn event(change: ConfigChange) -> Option<Value> {
 }
 
 fn shown(state: &ConnectorState) -> Value {
-    let sorted = |props: &Props| props.clone().into_iter().collect::<BTreeMap<_, _>>();
+    let sorted = |props: &Arc<Props>| Props::clone(props).into_iter().collect::<BTreeMap<_, _>>();
     let target = match state.target {
         TargetState::Started => "STARTED",
         TargetState::Paused => "PAUSED",

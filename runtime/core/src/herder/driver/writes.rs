@@ -12,7 +12,7 @@ use crate::herder::SessionKey;
 use crate::herder::machine::Event;
 use crate::storage::Entry;
 use crate::storage::config::session_key_record;
-use crate::storage::topic::InternalTopic;
+use crate::storage::topic::{InternalTopic, Written};
 
 /// For writing to the configuration topic and reading it back (`READ_WRITE_TOTAL_TIMEOUT_MS`).
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
@@ -35,10 +35,11 @@ impl Driver {
         let reports = self.reports.clone();
         tokio::spawn(async move {
             let writing = async {
+                let mut written = Written::default();
                 for step in steps {
-                    write_step(&*topic, fencing.as_deref(), step).await?;
+                    written = write_step(&*topic, fencing.as_deref(), step).await?;
                 }
-                topic.read_to_end().await
+                topic.read_back(written).await
             };
             let late = |_| Err(Error::new(ErrorKind::Timeout, "the configuration topic took longer than 30 s"));
             let outcome = tokio::time::timeout(WRITE_DEADLINE, writing).await.unwrap_or_else(late);
@@ -88,7 +89,7 @@ impl Driver {
     }
 }
 
-async fn write_step(topic: &dyn InternalTopic, fencing: Option<&str>, step: Vec<Entry>) -> Result<()> {
+async fn write_step(topic: &dyn InternalTopic, fencing: Option<&str>, step: Vec<Entry>) -> Result<Written> {
     let open = step.iter().all(|entry| OPEN_KEYS.iter().any(|prefix| entry.key.starts_with(prefix)));
     match fencing.filter(|_| !open) {
         Some(id) => {
@@ -142,7 +143,7 @@ async fn write_states(topic: Arc<dyn InternalTopic>, mut said: mpsc::UnboundedRe
         }
         while !entries.is_empty() {
             match topic.write(entries.clone()).await {
-                Ok(()) => break,
+                Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(%error, states = entries.len(), "states could not be written, trying again");
                     keep_last(&mut entries);

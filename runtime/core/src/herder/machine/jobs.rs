@@ -1,7 +1,9 @@
-//! Requests that change something, and what the worker itself writes to the configuration topic: one at a time, so that each is
-//! decided on what the one before has led to, and answered when its records have been read back.
+//! Requests that change something, and what the worker itself writes to the configuration topic: one after the other, so that each is
+//! decided on what the one before has led to, and answered when its records have been read back. What waits for several connectors
+//! shares a write.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use millrace_api::config::Props;
 use millrace_api::{Error, ErrorKind, Result};
@@ -16,6 +18,9 @@ use crate::task::TaskId;
 
 pub(super) const NO_LEADER: &str =
     "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.";
+
+/// Most jobs in a write.
+const TOGETHER: usize = 64;
 
 /// Between attempts to write what nobody asked for.
 const RETRY_MS: i64 = 1_000;
@@ -50,6 +55,24 @@ enum Instead {
     Wait,
 }
 
+impl Job {
+    /// The connector, and whether it is about its tasks, for what may share a write: it is decided on its own connector alone.
+    fn shared(&self) -> Option<(bool, &str)> {
+        match self {
+            Self::Request { request: Request::Put { name, .. }, .. } => Some((false, name)),
+            Self::Publish { name, .. } | Self::Request { request: Request::PutTaskConfigs { name, .. }, .. } => {
+                Some((true, name))
+            }
+            _ => None,
+        }
+    }
+
+    fn shares_with(&self, other: &Self) -> bool {
+        let pair = self.shared().zip(other.shared());
+        pair.is_some_and(|((tasks, name), (others_tasks, other))| tasks == others_tasks && name != other)
+    }
+}
+
 impl From<Error> for Instead {
     fn from(error: Error) -> Self {
         Self::Refuse(error)
@@ -59,8 +82,8 @@ impl From<Error> for Instead {
 #[derive(Default)]
 pub(super) struct Jobs {
     queue: VecDeque<Job>,
-    /// What is being written, and the answer when that is known already.
-    busy: Option<(u64, Job, Option<Answer>)>,
+    /// What is being written, each with its answer when that is known already.
+    busy: Option<(u64, Vec<(Job, Option<Answer>)>)>,
     key_at: Option<i64>,
     empty_at: i64,
 }
@@ -91,7 +114,7 @@ impl Jobs {
     /// Whether task configurations of a connector are being written, or will be.
     pub(super) fn publishes(&self, connector: &str) -> bool {
         let publishes = |job: &Job| matches!(job, Job::Publish { name, .. } if name == connector);
-        self.busy.as_ref().is_some_and(|(_, job, _)| publishes(job)) || self.queue.iter().any(publishes)
+        self.all().any(publishes)
     }
 
     /// Whether taking tasks from stopped connectors has failed a moment ago.
@@ -101,7 +124,11 @@ impl Jobs {
 
     fn has_key(&self) -> bool {
         let is_key = |job: &Job| matches!(job, Job::SessionKey);
-        self.busy.as_ref().is_some_and(|(_, job, _)| is_key(job)) || self.queue.iter().any(is_key)
+        self.all().any(is_key)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Job> {
+        self.busy.iter().flat_map(|(_, jobs)| jobs).map(|(job, _)| job).chain(&self.queue)
     }
 }
 
@@ -122,17 +149,41 @@ impl Machine {
                 Err(Instead::Refuse(error)) => self.finish(job, Err(error)),
                 Ok(Turn::Done(answer)) => self.finish(job, Ok(answer)),
                 Ok(Turn::Write(steps, answer)) => {
+                    let (jobs, steps) = self.together(job, answer, steps);
                     let ticket = self.number();
-                    self.jobs.busy = Some((ticket, job, answer));
+                    self.jobs.busy = Some((ticket, jobs));
                     self.effects.push(Effect::WriteConfig { ticket, steps });
                 }
                 Ok(Turn::WriteKey) => {
                     let ticket = self.number();
-                    self.jobs.busy = Some((ticket, job, None));
+                    self.jobs.busy = Some((ticket, vec![(job, None)]));
                     self.effects.push(Effect::WriteSessionKey { ticket, created: self.now });
                 }
             }
         }
+    }
+
+    /// A job that is to be written, and those behind it that can be written with it: the first step of each, then the second.
+    fn together(
+        &mut self,
+        job: Job,
+        answer: Option<Answer>,
+        mut steps: Vec<Vec<Entry>>,
+    ) -> (Vec<(Job, Option<Answer>)>, Vec<Vec<Entry>>) {
+        let mut jobs = vec![(job, answer)];
+        let shares = |jobs: &[(Job, _)], next: &mut Job| {
+            jobs.len() < TOGETHER && jobs.iter().all(|(job, _)| job.shares_with(next))
+        };
+        while let Some(next) = self.jobs.queue.pop_front_if(|next| shares(&jobs, next)) {
+            let Ok(Turn::Write(more, answer)) = self.turn(&next) else {
+                // Its own turn says what is to become of it.
+                self.jobs.queue.push_front(next);
+                break;
+            };
+            append_steps(&mut steps, more);
+            jobs.push((next, answer));
+        }
+        (jobs, steps)
     }
 
     fn give_up_late_jobs(&mut self) {
@@ -152,15 +203,18 @@ impl Machine {
     }
 
     pub(super) fn written(&mut self, ticket: u64, outcome: Result<()>) {
-        let Some((_, job, answer)) = self.jobs.busy.take_if(|(busy, _, _)| *busy == ticket) else { return };
-        let outcome = match outcome {
-            Ok(()) => Ok(answer.unwrap_or_else(|| self.answer(&job))),
-            Err(error) => {
-                let kind = error.kind();
-                Err(Error::new(kind, "Error writing connector configuration to Kafka").because(error))
-            }
-        };
-        self.finish(job, outcome);
+        let Some((_, jobs)) = self.jobs.busy.take_if(|(busy, _)| *busy == ticket) else { return };
+        let outcome = outcome.map_err(Arc::new);
+        for (job, answer) in jobs {
+            let outcome = match &outcome {
+                Ok(()) => Ok(answer.unwrap_or_else(|| self.answer(&job))),
+                Err(error) => {
+                    let message = "Error writing connector configuration to Kafka";
+                    Err(Error::new(error.kind(), message).because(Arc::clone(error)))
+                }
+            };
+            self.finish(job, outcome);
+        }
     }
 
     fn finish(&mut self, job: Job, outcome: Result<Answer>) {
@@ -352,6 +406,16 @@ impl Machine {
             Some(key) => key.created.saturating_add(self.options.key_ttl_ms),
         };
         Some(due.max(self.jobs.key_at.unwrap_or(due)))
+    }
+}
+
+/// Configurations of tasks are committed by the last step, which comes after those of all of them.
+fn append_steps(steps: &mut Vec<Vec<Entry>>, more: Vec<Vec<Entry>>) {
+    let missing = more.len().saturating_sub(steps.len());
+    steps.splice(0..0, std::iter::repeat_with(Vec::new).take(missing));
+    let first = steps.len() - more.len();
+    for (step, more) in steps[first..].iter_mut().zip(more) {
+        step.extend(more);
     }
 }
 

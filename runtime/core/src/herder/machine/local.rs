@@ -1,5 +1,7 @@
 //! What this worker has of a connector or task.
 
+use std::sync::Arc;
+
 use millrace_api::config::Props;
 
 use super::restart::Restarts;
@@ -31,7 +33,7 @@ impl Phase {
 /// Configurations that a connector made for its tasks.
 #[derive(Debug)]
 pub(super) struct Made {
-    pub(super) configs: Vec<Props>,
+    pub(super) configs: Vec<Arc<Props>>,
     /// They are on their way to the topic.
     pub(super) ticket: Option<u64>,
     /// They were what is committed when this was looked at last.
@@ -40,11 +42,20 @@ pub(super) struct Made {
     pub(super) retry_at: i64,
 }
 
+impl Made {
+    /// Holds what is committed in place of its own, where that is alike.
+    pub(super) fn share(&mut self, committed: &[Arc<Props>]) {
+        if self.configs == committed {
+            self.configs.clone_from_slice(committed);
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct LocalConnector {
     pub(super) epoch: u64,
     /// What it was started with.
-    pub(super) config: Props,
+    pub(super) config: Arc<Props>,
     pub(super) phase: Phase,
     pub(super) made: Option<Made>,
     /// Somebody asked for a restart.
@@ -56,9 +67,9 @@ pub(super) struct LocalConnector {
 pub(super) struct LocalTask {
     pub(super) epoch: u64,
     /// The connector's configuration it was started with.
-    pub(super) connector: Props,
+    pub(super) connector: Arc<Props>,
     /// Its own.
-    pub(super) config: Props,
+    pub(super) config: Arc<Props>,
     pub(super) wanted: Wanted,
     pub(super) phase: Phase,
     pub(super) asked: bool,

@@ -263,9 +263,8 @@ impl Machine {
             delay,
             "joined the group"
         );
-        if group.changed <= held.offset {
-            group.changed_at = None;
-        }
+        // What came too late for this rebalance begins to wait for more now.
+        group.changed_at = (group.changed > held.offset).then_some(self.now);
         group.held = Some(held);
         (group.stage, group.generation, group.member) = (Stage::Member, generation, member);
         group.completed = Some(generation);

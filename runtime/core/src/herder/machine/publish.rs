@@ -1,5 +1,7 @@
 //! Task configurations that connectors here have made: into the topic, by the leader or through it.
 
+use std::sync::Arc;
+
 use millrace_api::Result;
 use millrace_api::config::Props;
 
@@ -24,10 +26,12 @@ impl Machine {
         for (name, local) in connectors.iter_mut().filter(|(_, local)| local.phase == Phase::Up) {
             let Some(made) = local.made.as_mut().filter(|made| made.ticket.is_none()) else { continue };
             let differs = self.differs(name, &local.config, &made.configs);
-            if differs && std::mem::replace(&mut made.committed, !differs) {
-                made.retry_at = self.now + GRACE_MS;
+            match (std::mem::replace(&mut made.committed, !differs), differs) {
+                (true, true) => made.retry_at = self.now + GRACE_MS,
+                // From now on they are the same, not only alike, for the next comparison.
+                (false, false) => self.config.connector(name).into_iter().for_each(|state| made.share(state.tasks())),
+                _ => {}
             }
-            made.committed = !differs;
             if differs && made.retry_at <= self.now {
                 due.push(name.clone());
             }
@@ -59,7 +63,7 @@ impl Machine {
         let ticket = self.number();
         let Some(made) = self.connectors.get_mut(name).and_then(|local| local.made.as_mut()) else { return };
         made.ticket = Some(ticket);
-        let configs = made.configs.clone();
+        let configs = made.configs.iter().map(|config| Props::clone(config)).collect();
         let name = name.to_owned();
         match leadership {
             Leadership::There(Some(leader_url)) => {
@@ -73,7 +77,7 @@ impl Machine {
 
     /// Whether tasks made from `config` are not what is committed (`AbstractHerder.taskConfigsChanged`). Only for a connector that is
     /// to run, with the configuration it runs with.
-    pub(super) fn differs(&self, name: &str, config: &Props, configs: &[Props]) -> bool {
+    pub(super) fn differs(&self, name: &str, config: &Arc<Props>, configs: &[Arc<Props>]) -> bool {
         let Some(state) = self.config.connector(name) else { return false };
         state.target == TargetState::Started
             && state.config.as_ref() == Some(config)

@@ -20,7 +20,7 @@ impl Machine {
     /// Configuration and tasks.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<ConnectorInfo> {
-        let config = self.config.connector(name)?.config.clone()?;
+        let config = Props::clone(self.config.connector(name)?.config.as_ref()?);
         Some(ConnectorInfo { name: name.to_owned(), config, tasks: self.task_numbers(name), kind: self.kind(name) })
     }
 
@@ -36,7 +36,7 @@ impl Machine {
     /// Configurations of the tasks, by number.
     #[must_use]
     pub fn task_configs(&self, name: &str) -> Option<Vec<Props>> {
-        Some(self.config.connector(name)?.tasks().to_vec())
+        Some(self.config.connector(name)?.tasks().iter().map(|config| Props::clone(config)).collect())
     }
 
     /// States, as they were written.
@@ -78,7 +78,7 @@ impl Machine {
                 "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
             )));
         }
-        state.config.clone().ok_or_else(|| not_found(name))
+        state.config.as_deref().cloned().ok_or_else(|| not_found(name))
     }
 
     /// Whether this worker leads; otherwise who does.

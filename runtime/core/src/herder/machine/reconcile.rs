@@ -1,6 +1,7 @@
 //! Connectors and tasks of this worker: what should run against what does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use millrace_api::config::Props;
 
@@ -24,13 +25,13 @@ impl Machine {
     }
 
     /// The connector's configuration and target, when it is this worker's.
-    fn wanted_connector(&self, name: &str) -> Option<(&Props, TargetState)> {
+    fn wanted_connector(&self, name: &str) -> Option<(&Arc<Props>, TargetState)> {
         let state = self.config.connector(name).filter(|_| self.membership.holds_connector(name))?;
         Some((state.config.as_ref()?, state.target))
     }
 
     /// The configurations of connector and task as they were committed, when the task is this worker's.
-    fn wanted_task(&self, id: &TaskId) -> Option<(&Props, &Props, Wanted)> {
+    fn wanted_task(&self, id: &TaskId) -> Option<(&Arc<Props>, &Arc<Props>, Wanted)> {
         let state = self.config.connector(&id.connector).filter(|_| self.membership.holds_task(id))?;
         let config = state.tasks().get(usize::try_from(id.task).ok()?)?;
         let wanted = Some(wanted(state.target)).filter(|wanted| *wanted != Wanted::Stopped)?;
@@ -79,19 +80,19 @@ impl Machine {
 
     fn start_connector(&mut self, name: &str) {
         let Some((config, _)) = self.wanted_connector(name) else { return };
-        let config = config.clone();
+        let config = Arc::clone(config);
         let epoch = self.number();
         let restarts = self.connectors.remove(name).map(|before| before.restarts).unwrap_or_default();
         let local = LocalConnector {
             epoch,
-            config: config.clone(),
+            config: Arc::clone(&config),
             phase: Phase::Starting,
             made: None,
             asked: false,
             restarts: restarts.started(),
         };
         self.connectors.insert(name.to_owned(), local);
-        self.effects.push(Effect::StartConnector { name: name.to_owned(), epoch, config });
+        self.effects.push(Effect::StartConnector { name: name.to_owned(), epoch, config: Props::clone(&config) });
     }
 
     fn stop_connector(&mut self, name: &str) {
@@ -106,7 +107,7 @@ impl Machine {
     fn idle_connector(&mut self, name: &str, target: TargetState) {
         let local = LocalConnector {
             epoch: self.number(),
-            config: Props::new(),
+            config: Arc::default(),
             phase: Phase::Idle(target),
             made: None,
             asked: false,
@@ -122,6 +123,7 @@ impl Machine {
             return;
         }
         local.phase = Phase::Up;
+        let configs = configs.into_iter().map(Arc::new).collect();
         local.made = Some(Made { configs, ticket: None, committed: false, attempts: 0, retry_at: self.now });
         self.say_connector(name, State::Running, None);
     }
@@ -186,19 +188,20 @@ impl Machine {
 
     fn start_task(&mut self, id: &TaskId) {
         let Some((connector, config, wanted)) = self.wanted_task(id) else { return };
-        let (connector, config) = (connector.clone(), config.clone());
+        let (connector, config) = (Arc::clone(connector), Arc::clone(config));
         let epoch = self.number();
         let restarts = self.tasks.remove(id).map(|before| before.restarts).unwrap_or_default();
         let local = LocalTask {
             epoch,
-            connector: connector.clone(),
-            config: config.clone(),
+            connector: Arc::clone(&connector),
+            config: Arc::clone(&config),
             wanted,
             phase: Phase::Starting,
             asked: false,
             restarts: restarts.started(),
         };
         self.tasks.insert(id.clone(), local);
+        let (connector, config) = (Props::clone(&connector), Props::clone(&config));
         self.effects.push(Effect::StartTask { id: id.clone(), epoch, connector, config, wanted });
     }
 

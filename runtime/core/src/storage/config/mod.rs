@@ -16,6 +16,7 @@
 mod records;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -89,18 +90,19 @@ pub enum ConfigChange {
     },
 }
 
-/// What the topic says about one name. Some of it outlives the connector: its target until that is removed too, and what belongs
+/// What the topic says about one name. Configurations are shared with what runs by them, so that to compare them costs nothing as long
+/// as nothing was written. Some of it outlives the connector: its target until that is removed too, and what belongs
 /// to fencing for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectorState {
     /// Configuration in the order it was written; `None` for a connector that does not exist.
-    pub config: Option<Props>,
+    pub config: Option<Arc<Props>>,
     /// What is wanted of it.
     pub target: TargetState,
     /// Number of tasks in the last commit, also when some of them are missing.
     pub task_count: Option<i32>,
     /// The connector's configuration at the last complete commit: what its tasks were made from.
-    pub applied: Option<Props>,
+    pub applied: Option<Arc<Props>>,
     /// Tasks were committed of which some are missing.
     pub inconsistent: bool,
     /// Number of tasks when producers were last fenced.
@@ -109,8 +111,8 @@ pub struct ConnectorState {
     pub pending_fencing: bool,
     /// Counts commits that this process has seen.
     pub generation: Option<i32>,
-    tasks: Vec<Props>,
-    deferred: Option<BTreeMap<i32, Props>>,
+    tasks: Vec<Arc<Props>>,
+    deferred: Option<BTreeMap<i32, Arc<Props>>>,
 }
 
 impl Default for ConnectorState {
@@ -133,7 +135,7 @@ impl Default for ConnectorState {
 impl ConnectorState {
     /// Configurations of its tasks by number; none when some are missing.
     #[must_use]
-    pub fn tasks(&self) -> &[Props] {
+    pub fn tasks(&self) -> &[Arc<Props>] {
         if self.inconsistent { &[] } else { &self.tasks }
     }
 
@@ -287,7 +289,7 @@ impl ClusterConfig {
         let removed = value.is_none();
         if let Some(value) = value {
             let config = json::props(json::object(value)?, "properties")?;
-            self.entry(name).config = Some(config);
+            self.entry(name).config = Some(Arc::new(config));
         } else {
             self.entry(name).remove();
             self.tidy(name);
@@ -297,7 +299,7 @@ impl ClusterConfig {
 
     fn task(&mut self, name: &str, task: i32, value: Option<&Value>) -> Result<Option<ConfigChange>, String> {
         let config = json::props(fields(value)?, "properties")?;
-        self.entry(name).deferred.get_or_insert_default().insert(task, config);
+        self.entry(name).deferred.get_or_insert_default().insert(task, Arc::new(config));
         Ok(None)
     }
 

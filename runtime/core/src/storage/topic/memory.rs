@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Deliveries, Delivery, InternalTopic, Item, Received, Receiver};
+use super::{Deliveries, Delivery, InternalTopic, Item, Received, Receiver, Written};
 use crate::storage::Entry;
 
 /// A compacted topic in memory with one partition. Clones are the same topic.
@@ -90,9 +90,9 @@ fn received(offset: i64, entry: &Entry) -> Received {
 
 #[async_trait]
 impl InternalTopic for MemoryAccess {
-    async fn write(&self, entries: Vec<Entry>) -> Result<()> {
+    async fn write(&self, entries: Vec<Entry>) -> Result<Written> {
         self.topic.shared().append(entries);
-        Ok(())
+        Ok(Written::default())
     }
 
     async fn read_to_end(&self) -> Result<()> {
@@ -100,6 +100,11 @@ impl InternalTopic for MemoryAccess {
         let (reached, answer) = oneshot::channel();
         self.reader.send(Item::Marker(reached)).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())
+    }
+
+    /// Everything that was written has been handed over.
+    async fn read_back(&self, _: Written) -> Result<()> {
+        self.read_to_end().await
     }
 
     async fn claim(&self, transactional_id: &str) -> Result<()> {
@@ -113,7 +118,7 @@ impl InternalTopic for MemoryAccess {
         Ok(())
     }
 
-    async fn write_fenced(&self, entries: Vec<Entry>) -> Result<()> {
+    async fn write_fenced(&self, entries: Vec<Entry>) -> Result<Written> {
         let mut claimed = self.claimed();
         let mut shared = self.topic.shared();
         let held = claimed.as_ref().is_some_and(|(id, epoch)| shared.claims.get(id) == Some(epoch));
@@ -123,6 +128,6 @@ impl InternalTopic for MemoryAccess {
             return Err(Error::new(ErrorKind::Fenced, message));
         }
         shared.append(entries);
-        Ok(())
+        Ok(Written::default())
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use millrace_api::log::{Log, TopicSpec};
+use millrace_api::log::{Appended, Log, TopicSpec};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -87,6 +87,26 @@ impl Deliveries {
     }
 }
 
+/// Where written records lie: what [`InternalTopic::read_back`] waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The offset after the last record, by partition.
+    ends: BTreeMap<i32, i64>,
+    /// The log did not say where some of them are; a producer that tried again only learns that they are there.
+    elsewhere: bool,
+}
+
+impl Written {
+    fn record(&mut self, at: Appended) {
+        if at.offset < 0 {
+            self.elsewhere = true;
+            return;
+        }
+        let end = self.ends.entry(at.partition).or_default();
+        *end = (*end).max(at.offset + 1);
+    }
+}
+
 /// What the stores do with a topic.
 #[async_trait]
 pub trait InternalTopic: Send + Sync {
@@ -96,7 +116,7 @@ pub trait InternalTopic: Send + Sync {
     /// # Errors
     /// When that did not help, or never can. Records may have been written all the same, the first ones before the later ones.
     /// Cancelling does not undo it.
-    async fn write(&self, entries: Vec<Entry>) -> Result<()>;
+    async fn write(&self, entries: Vec<Entry>) -> Result<Written>;
 
     /// Returns once everything that was in the topic when this was called has been delivered and dealt with. So whoever reads
     /// the [`Deliveries`] must not wait for it. Waits as long as the log is out of reach. Cancel-safe.
@@ -104,6 +124,13 @@ pub trait InternalTopic: Send + Sync {
     /// # Errors
     /// When nobody reads the deliveries any more, or the log refuses for good.
     async fn read_to_end(&self) -> Result<()>;
+
+    /// Returns once what was written, and so everything before it, has been delivered and dealt with. As
+    /// [`InternalTopic::read_to_end`], without asking the log where its end is.
+    ///
+    /// # Errors
+    /// As of [`InternalTopic::read_to_end`].
+    async fn read_back(&self, written: Written) -> Result<()>;
 
     /// Becomes the only one who may use [`InternalTopic::write_fenced`] (`claimWritePrivileges`): those that had the id before fail
     /// from now on. Does nothing when it has been done and not been lost since.
@@ -117,7 +144,7 @@ pub trait InternalTopic: Send + Sync {
     /// # Errors
     /// [`ErrorKind::Fenced`] when the topic was not claimed or another has claimed it since. After any error it must be claimed
     /// again; whether the records were written is not known then.
-    async fn write_fenced(&self, entries: Vec<Entry>) -> Result<()>;
+    async fn write_fenced(&self, entries: Vec<Entry>) -> Result<Written>;
 }
 
 /// A compacted topic of the log. Dropping it ends reading and writing.
@@ -211,6 +238,13 @@ impl CompactedTopic {
             }
         }
     }
+
+    async fn read_to(&self, ends: BTreeMap<i32, i64>) -> Result<()> {
+        let (reached, answer) = oneshot::channel();
+        let closed = || Error::new(ErrorKind::Cancelled, "the topic is no longer read").with("topic", &self.name);
+        self.waits.send(tail::Wait { ends, reached }).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())
+    }
 }
 
 impl Drop for CompactedTopic {
@@ -221,23 +255,23 @@ impl Drop for CompactedTopic {
 
 #[async_trait]
 impl InternalTopic for CompactedTopic {
-    async fn write(&self, entries: Vec<Entry>) -> Result<()> {
+    async fn write(&self, entries: Vec<Entry>) -> Result<Written> {
         self.writer.write(entries).await
     }
 
     async fn read_to_end(&self) -> Result<()> {
-        let ends = self.ends().await?;
-        let (reached, answer) = oneshot::channel();
-        let closed = || Error::new(ErrorKind::Cancelled, "the topic is no longer read").with("topic", &self.name);
-        self.waits.send(tail::Wait { ends, reached }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())
+        self.read_to(self.ends().await?).await
+    }
+
+    async fn read_back(&self, written: Written) -> Result<()> {
+        if written.elsewhere { self.read_to_end().await } else { self.read_to(written.ends).await }
     }
 
     async fn claim(&self, transactional_id: &str) -> Result<()> {
         self.fenced.claim(transactional_id).await
     }
 
-    async fn write_fenced(&self, entries: Vec<Entry>) -> Result<()> {
+    async fn write_fenced(&self, entries: Vec<Entry>) -> Result<Written> {
         self.fenced.write(entries).await
     }
 }

@@ -105,6 +105,10 @@ impl TopicOptions {
         let base = props.get("client.id").filter(|id| !id.is_empty()).or_else(|| props.get("group.id"));
         options.client_id = format!("{}-{}", base.map_or("connect", String::as_str), purpose.client());
         options.replication = Some(3);
+        // Writes that wait share requests anyway; one that waits for others that do not come only makes an answer late.
+        if !props.contains_key("linger.ms") {
+            options.producer.insert("linger.ms".to_owned(), "0".to_owned());
+        }
         for (key, value) in props {
             let Some(setting) = key.strip_prefix(prefix) else { continue };
             match setting {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use millrace_api::batch::raw::{RawBatch, RawRecord};
 use millrace_api::config::Props;
-use millrace_api::log::{Log, Producer, ProducerOptions};
+use millrace_api::log::{Appended, Log, Producer, ProducerOptions};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Entry, TopicOptions};
+use super::{Entry, TopicOptions, Written};
 use crate::task::Backoff;
 
 /// How long a write is tried (`READ_WRITE_TOTAL_TIMEOUT_MS`).
@@ -21,7 +21,7 @@ const TOGETHER: usize = 256;
 struct Write {
     entries: Vec<Entry>,
     deadline: Instant,
-    done: oneshot::Sender<Result<()>>,
+    done: oneshot::Sender<Result<Written>>,
 }
 
 /// Queues writes, so that they keep their order also when some are tried again.
@@ -44,9 +44,9 @@ impl Writer {
         (Self { topic: options.name.clone(), queue }, work.run(writes))
     }
 
-    pub(super) async fn write(&self, entries: Vec<Entry>) -> Result<()> {
+    pub(super) async fn write(&self, entries: Vec<Entry>) -> Result<Written> {
         if entries.is_empty() {
-            return Ok(());
+            return Ok(Written::default());
         }
         let (done, answer) = oneshot::channel();
         let closed =
@@ -83,13 +83,13 @@ impl Work {
             let mut again: Option<Error> = None;
             let now = Instant::now();
             writes.retain_mut(|write| {
-                let result = results.next().unwrap_or(Ok(()));
+                let result = results.next().unwrap_or_else(|| Ok(Written::default()));
                 let result = match (result, &again) {
                     (Err(error), _) if error.is_retriable() && now < write.deadline => {
                         again.get_or_insert(error);
                         return true;
                     }
-                    (Ok(()), Some(_)) if now < write.deadline => return true,
+                    (Ok(_), Some(_)) if now < write.deadline => return true,
                     (result, _) => result,
                 };
                 let (done, _) = oneshot::channel();
@@ -104,8 +104,8 @@ impl Work {
     }
 
     /// What became of each write.
-    async fn send(&mut self, writes: &[Write]) -> Vec<Result<()>> {
-        let all = |error: &Error| writes.iter().map(|_| Err(copy(error))).collect::<Vec<Result<()>>>();
+    async fn send(&mut self, writes: &[Write]) -> Vec<Result<Written>> {
+        let all = |error: &Error| writes.iter().map(|_| Err(copy(error))).collect::<Vec<Result<Written>>>();
         let last = writes.iter().map(|write| write.deadline).max().unwrap_or_else(Instant::now);
         let producer = match self.producer().await {
             Ok(producer) => producer,
@@ -130,7 +130,7 @@ impl Work {
         };
         let of_write = |write: &Write| {
             let results: Vec<_> = results.by_ref().take(write.entries.len()).collect();
-            results.into_iter().try_for_each(|result| result.map(drop))
+            written(results)
         };
         writes.iter().map(of_write).collect()
     }
@@ -189,7 +189,7 @@ impl Fenced {
     }
 
     /// Any failure gives the claim up, as in Kafka Connect: whoever claims next settles what was left open.
-    pub(super) async fn write(&self, entries: Vec<Entry>) -> Result<()> {
+    pub(super) async fn write(&self, entries: Vec<Entry>) -> Result<Written> {
         let mut producer = self.producer.lock().await;
         let Some(claimed) = producer.take() else {
             let message = "the topic was not claimed, or another worker has claimed it since";
@@ -210,11 +210,9 @@ impl Fenced {
 }
 
 /// Commits until it is known that it is committed; gives up otherwise.
-async fn transact(producer: &dyn Producer, records: &RawBatch) -> Result<()> {
+async fn transact(producer: &dyn Producer, records: &RawBatch) -> Result<Written> {
     producer.begin().await?;
-    for result in producer.send(records).await? {
-        result?;
-    }
+    let written = written(producer.send(records).await?)?;
     let mut backoff = Backoff::default();
     while let Err(error) = producer.commit().await {
         if !error.is_retriable() {
@@ -222,7 +220,16 @@ async fn transact(producer: &dyn Producer, records: &RawBatch) -> Result<()> {
         }
         backoff.wait().await;
     }
-    Ok(())
+    Ok(written)
+}
+
+/// Where all of them are, or the first error.
+fn written(results: impl IntoIterator<Item = Result<Appended>>) -> Result<Written> {
+    let mut written = Written::default();
+    for result in results {
+        written.record(result?);
+    }
+    Ok(written)
 }
 
 fn batch<'a>(topic: &str, entries: impl IntoIterator<Item = &'a Entry>) -> Result<RawBatch> {

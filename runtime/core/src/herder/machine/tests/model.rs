@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use millrace_api::config::Props;
+
 use super::world::{BYSTANDER, Run, World, made};
 use super::{Protocol, Request, TargetState, TaskId, Wanted, props};
 
 const NAMES: [&str; 3] = ["a", "b", "c-1"];
 
-fn config(name: &str, tasks: usize, version: usize) -> super::Props {
+fn config(name: &str, tasks: usize, version: usize) -> Props {
     props(&[("name", name), ("connector.class", "Sim"), ("n", &tasks.to_string()), ("v", &version.to_string())])
 }
 
@@ -79,8 +81,9 @@ fn check_rest(world: &World) {
         let expected = usize::from(state.target == TargetState::Started);
         assert_eq!(running.len(), expected, "connector {name} with target {:?}", state.target);
         if state.target == TargetState::Started {
-            assert_eq!(running[0].1.config, now, "connector {name} runs with its configuration");
-            assert_eq!(state.tasks(), made(&now), "tasks of {name} are those of its configuration");
+            assert_eq!(running[0].1.config, *now, "connector {name} runs with its configuration");
+            let committed: Vec<_> = state.tasks().iter().map(|config| Props::clone(config)).collect();
+            assert_eq!(committed, made(&now), "tasks of {name} are those of its configuration");
             assert_eq!(state.applied.as_ref(), Some(&now), "tasks of {name} were made from its configuration");
         }
         if state.target == TargetState::Stopped {
@@ -91,7 +94,7 @@ fn check_rest(world: &World) {
             let running = tasks.remove(&id).unwrap_or_default();
             assert_eq!(running.len(), 1, "{id} with target {:?}", state.target);
             let (at, run) = &running[0];
-            assert_eq!((&run.config, Some(&run.connector)), (own, state.applied.as_ref()), "{id}");
+            assert_eq!((&run.config, Some(&run.connector)), (&**own, state.applied.as_deref()), "{id}");
             let paused = state.target == TargetState::Paused;
             assert_eq!(run.wanted, if paused { Wanted::Paused } else { Wanted::Running }, "{id}");
             for worker in world.workers.iter().flatten() {
