@@ -1,7 +1,7 @@
 //! Configuring and logging, the same for every client.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use millrace_api::config::Props;
@@ -9,7 +9,7 @@ use millrace_api::error::{Error, Result};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::allow::{Role, Settings, of_client, translate};
 use crate::error;
@@ -122,6 +122,16 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 /// An error of the whole client, as a log event.
 pub(crate) fn log_error(error: &KafkaError, reason: &str) {
     tracing::warn!(target: "librdkafka", %error, "{reason}");
+}
+
+/// Makes a client, which takes milliseconds and starts threads: beside the runtime, and not more at a time than there are processors,
+/// so that a worker that starts hundreds of tasks goes on answering. It must not wait for brokers.
+pub(crate) async fn create<T: Send + 'static>(make: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    static CREATING: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+    let _turn = CREATING.acquire().await.map_err(|_| Error::internal("Kafka clients are no longer made"))?;
+    let made = tokio::task::spawn_blocking(make).await;
+    made.unwrap_or_else(|_| Err(Error::internal("making a Kafka client panicked; this is a bug")))
 }
 
 /// Makes a blocking call on a thread of its own; `None` when it does not come back in time. Not on one of the runtime's blocking

@@ -8,7 +8,7 @@ use millrace_api::log::{
 };
 
 use crate::admin::Admin;
-use crate::client::ClientProps;
+use crate::client::{self, ClientProps};
 use crate::consumer::KafkaConsumer;
 use crate::producer::KafkaProducer;
 use crate::{allow, consumer, producer};
@@ -70,7 +70,9 @@ impl Log for KafkaLog {
     }
 
     async fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>> {
-        Ok(Box::new(KafkaConsumer::open(&self.bootstrap, &self.props, options)?))
+        let (bootstrap, props) = (self.bootstrap.clone(), self.props.clone());
+        let consumer = client::create(move || KafkaConsumer::open(&bootstrap, &props, options)).await?;
+        Ok(Box::new(consumer))
     }
 
     async fn group_offsets(&self, group: &str) -> Result<Offsets> {

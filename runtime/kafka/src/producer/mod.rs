@@ -12,7 +12,7 @@ use millrace_api::error::{Error, ErrorKind, Result};
 use millrace_api::log::{Appended, GroupMetadata, Offsets, Producer, ProducerOptions};
 use tokio::sync::Mutex;
 
-use crate::client::ClientProps;
+use crate::client::{self, ClientProps};
 use crate::error;
 use crate::ffi::delivery::{Delivery, Outcome};
 
@@ -34,7 +34,8 @@ impl KafkaProducer {
     /// Opens a producer; with a transactional id this waits until the producer before it is fenced.
     pub(crate) async fn open(bootstrap: &str, worker: &ClientProps, options: ProducerOptions) -> Result<Self> {
         let config = config::config(bootstrap, worker, &options)?;
-        let session = Arc::new(Session::open(&config)?);
+        let native = config.clone();
+        let session = Arc::new(client::create(move || Session::open(&native)).await?);
         if options.transactional_id.is_some() {
             transaction::init(&session).await?;
         }

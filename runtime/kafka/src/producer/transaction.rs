@@ -107,7 +107,8 @@ impl KafkaProducer {
     /// Replaces the session and returns the error for the call that got stuck.
     async fn replace(&self, transactions: &Transactions) -> Result<Error> {
         tracing::warn!("a group's coordinator is not found in time; the transaction is aborted by another producer");
-        let session = Arc::new(Session::open(&transactions.config)?);
+        let config = transactions.config.clone();
+        let session = Arc::new(client::create(move || Session::open(&config)).await?);
         init(&session).await?;
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = session;
         transactions.replaced.store(true, Ordering::Relaxed);
