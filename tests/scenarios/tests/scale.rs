@@ -191,6 +191,7 @@ async fn scale_1000_idle_sources_are_small_and_start_quickly() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MILLRACE_TEST_KAFKA, MILLRACE_BIN"]
 async fn scale_1000_idle_sinks_start_quickly() {
-    let (_, start) = thousand("FileStreamSink", idle_sink).await;
+    let (resident, start) = thousand("FileStreamSink", idle_sink).await;
+    assert!(resident < 500 << 20, "{} MB", resident >> 20);
     assert!(start < Duration::from_secs(3), "{start:?}");
 }
