@@ -128,12 +128,12 @@ pub(crate) fn log_error(error: &KafkaError, reason: &str) {
 
 /// Makes a client, which takes milliseconds and starts threads: beside the runtime, and not more at a time than there are processors,
 /// so that a worker that starts hundreds of tasks goes on answering. It must not wait for brokers.
-pub(crate) async fn create<T: Send + 'static>(make: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn create<T: Send + 'static>(open: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     static CREATING: LazyLock<Semaphore> =
         LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
     let _turn = CREATING.acquire().await.map_err(|_| Error::internal("Kafka clients are no longer made"))?;
-    let made = tokio::task::spawn_blocking(make).await;
-    made.unwrap_or_else(|_| Err(Error::internal("making a Kafka client panicked; this is a bug")))
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.unwrap_or_else(|_| Err(Error::internal("making a Kafka client panicked; this is a bug")))
 }
 
 /// Makes a blocking call on a thread of its own; `None` when it does not come back in time. Not on one of the runtime's blocking

@@ -41,6 +41,9 @@ pub(super) enum Job {
     SessionKey,
 }
 
+/// A job that is being written, and its answer when that is known already.
+type Answered = (Job, Option<Answer>);
+
 /// What becomes of a job when its turn comes.
 enum Turn {
     Write(Vec<Vec<Entry>>, Option<Answer>),
@@ -82,8 +85,8 @@ impl From<Error> for Instead {
 #[derive(Default)]
 pub(super) struct Jobs {
     queue: VecDeque<Job>,
-    /// What is being written, each with its answer when that is known already.
-    busy: Option<(u64, Vec<(Job, Option<Answer>)>)>,
+    /// What is being written.
+    busy: Option<(u64, Vec<Answered>)>,
     key_at: Option<i64>,
     empty_at: i64,
 }
@@ -148,8 +151,9 @@ impl Machine {
                 }
                 Err(Instead::Refuse(error)) => self.finish(job, Err(error)),
                 Ok(Turn::Done(answer)) => self.finish(job, Ok(answer)),
-                Ok(Turn::Write(steps, answer)) => {
-                    let (jobs, steps) = self.together(job, answer, steps);
+                Ok(Turn::Write(mut steps, answer)) => {
+                    let mut jobs = vec![(job, answer)];
+                    self.together(&mut jobs, &mut steps);
                     let ticket = self.number();
                     self.jobs.busy = Some((ticket, jobs));
                     self.effects.push(Effect::WriteConfig { ticket, steps });
@@ -163,27 +167,19 @@ impl Machine {
         }
     }
 
-    /// A job that is to be written, and those behind it that can be written with it: the first step of each, then the second.
-    fn together(
-        &mut self,
-        job: Job,
-        answer: Option<Answer>,
-        mut steps: Vec<Vec<Entry>>,
-    ) -> (Vec<(Job, Option<Answer>)>, Vec<Vec<Entry>>) {
-        let mut jobs = vec![(job, answer)];
-        let shares = |jobs: &[(Job, _)], next: &mut Job| {
-            jobs.len() < TOGETHER && jobs.iter().all(|(job, _)| job.shares_with(next))
-        };
-        while let Some(next) = self.jobs.queue.pop_front_if(|next| shares(&jobs, next)) {
+    /// Adds those jobs in the queue that can be written with one that is to be: the first step of each, then the second.
+    fn together(&mut self, jobs: &mut Vec<Answered>, steps: &mut Vec<Vec<Entry>>) {
+        let shares =
+            |jobs: &[Answered], next: &Job| jobs.len() < TOGETHER && jobs.iter().all(|(job, _)| job.shares_with(next));
+        while let Some(next) = self.jobs.queue.pop_front_if(|next| shares(jobs, next)) {
             let Ok(Turn::Write(more, answer)) = self.turn(&next) else {
                 // Its own turn says what is to become of it.
                 self.jobs.queue.push_front(next);
-                break;
+                return;
             };
-            append_steps(&mut steps, more);
+            append_steps(steps, more);
             jobs.push((next, answer));
         }
-        (jobs, steps)
     }
 
     fn give_up_late_jobs(&mut self) {
