@@ -84,6 +84,47 @@ pub const DEFAULT_ALLOWLIST: &[&str] = &[
     "transaction.timeout.ms",
 ];
 
+/// Client settings by which clients have been made to load, run or dial something (CVE-2023-25194, CVE-2025-27817, CVE-2025-27818, and
+/// librdkafka's own). Some have harmless values.
+const DANGEROUS: [&str; 13] = [
+    "plugin.library.paths",
+    "sasl.client.callback.handler.class",
+    "sasl.jaas.config",
+    "sasl.kerberos.kinit.cmd",
+    "sasl.login.callback.handler.class",
+    "sasl.login.class",
+    "sasl.oauthbearer.assertion.file",
+    "sasl.oauthbearer.jwks.endpoint.url",
+    "sasl.oauthbearer.token.endpoint.url",
+    "ssl.engine.factory.class",
+    "ssl.engine.id",
+    "ssl.engine.location",
+    "ssl.providers",
+];
+
+/// Client settings that name files.
+const FILES: [&str; 6] = [
+    "https.ca.location",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+    "ssl.truststore.location",
+];
+
+/// The client setting that a connector's key is, or ends with, when its value must be checked whatever the policy and whoever reads
+/// it: connectors hand parts of their configuration on to clients (`schema.history.internal.producer.*`), so that it does not help to
+/// look at the overrides of those clients that a connector has.
+#[must_use]
+pub fn dangerous(key: &str) -> Option<&'static str> {
+    let key = key.trim().to_lowercase();
+    let ends =
+        |setting: &&&str| key.strip_suffix(**setting).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    let overrides = CLIENTS.iter().any(|client| key.starts_with(client.prefix()));
+    let files = FILES.iter().filter(|_| overrides);
+    DANGEROUS.iter().chain(files).find(ends).copied()
+}
+
 /// A kind of client of a connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientType {
@@ -94,6 +135,8 @@ pub enum ClientType {
     /// For topics that are created, and for dead letters.
     Admin,
 }
+
+const CLIENTS: [ClientType; 3] = [ClientType::Producer, ClientType::Consumer, ClientType::Admin];
 
 impl ClientType {
     /// What its settings begin with in a connector's configuration, without the last dot.

@@ -11,7 +11,7 @@ use millrace_api::{Error, ErrorKind, Result};
 
 use crate::convert::strip_prefix;
 use crate::herder::PluginInfo;
-use crate::override_policy::{ClientType, OverridePolicy};
+use crate::override_policy::{ClientType, OverridePolicy, dangerous};
 use crate::providers::{Environment, Providers};
 
 const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
@@ -77,15 +77,25 @@ impl Plugins {
     /// What is wrong with a connector's overrides of client settings: the whole key, and the error. What its policy allows is
     /// checked by itself, as the worker's settings beside it are not for connectors to see.
     pub(crate) fn override_errors(&self, kind: ConnectorType, config: &Props) -> Vec<(String, String)> {
-        let mut errors = self.overrides.violations(kind, config);
-        let Some(check) = &self.check_client else { return errors };
+        let violations = self.overrides.violations(kind, config);
+        let Some(check) = &self.check_client else { return violations };
+        let mut errors = Vec::new();
+        for (key, value) in config {
+            let Some(name) = dangerous(key) else { continue };
+            if let Err(error) = check(&Props::from_iter([(name.to_owned(), value.clone())])) {
+                errors.push((key.clone(), whole_key(error.message(), name, key)));
+            }
+        }
+        let known: Vec<String> = errors.iter().map(|(key, _)| key.clone()).collect();
+        errors.extend(violations.into_iter().filter(|(key, _)| !known.contains(key)));
         for client in ClientType::of_connector(kind, config) {
             for (name, value) in strip_prefix(config, client.prefix()) {
                 let key = format!("{}.{name}", client.prefix());
                 // The group is a name for the worker, which takes it from any log.
                 let checked = name != "group.id" && !errors.iter().any(|(known, _)| *known == key);
-                if checked && let Err(error) = check(&Props::from_iter([(name, value)])) {
-                    errors.push((key, error.message().to_owned()));
+                if checked && let Err(error) = check(&Props::from_iter([(name.clone(), value)])) {
+                    let message = whole_key(error.message(), &name, &key);
+                    errors.push((key, message));
                 }
             }
         }
@@ -259,6 +269,11 @@ pub(crate) fn edit_distance(a: &str, b: &str) -> usize {
         row[0] = i + 1;
     }
     row.last().copied().unwrap_or(0)
+}
+
+/// What is wrong with a client's setting, with the connector's key for it.
+fn whole_key(message: &str, name: &str, key: &str) -> String {
+    message.replacen(&format!("configuration {name}"), &format!("configuration {key}"), 1)
 }
 
 #[cfg(test)]

@@ -81,9 +81,15 @@ impl Cluster {
 
     /// Starts a worker.
     pub fn start(&mut self, number: usize) {
+        self.start_with(number, &[]);
+    }
+
+    /// Starts a worker with these variables in its environment.
+    pub fn start_with(&mut self, number: usize, variables: &[(&str, &str)]) {
         let properties = self.path(&format!("worker-{number}.properties")).display().to_string();
         let log = self.path(&format!("worker-{number}.log"));
-        self.members[number].worker = Some(Worker::start(&["distributed", &properties], &log));
+        let worker = Worker::start_in(Path::new("."), &["distributed", &properties], variables, &log);
+        self.members[number].worker = Some(worker);
     }
 
     /// The process of a worker that was started.
@@ -165,7 +171,7 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(60)..].join("\n")
 }
 
-/// A test that fails leaves the workers' logs behind when `MILLRACE_KEEP_LOGS` says where.
+/// The workers' logs are left behind when `MILLRACE_KEEP_LOGS` says where.
 impl Drop for Cluster {
     fn drop(&mut self) {
         let Ok(keep) = std::env::var("MILLRACE_KEEP_LOGS") else { return };

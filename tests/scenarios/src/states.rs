@@ -1,4 +1,4 @@
-//! Everything that was ever written to a status topic.
+//! Everything that was ever written to a topic.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,20 @@ use millrace_kafka::{ClientProps, KafkaLog};
 
 use crate::endpoint;
 
-/// The states that were written under each key, oldest first: `RUNNING 127.0.0.1:8083 3` (state, worker, generation).
-pub async fn history(topic: &str) -> BTreeMap<String, Vec<String>> {
+/// All records of a topic, in the order of their partitions: key and value.
+pub async fn records(topic: &str) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let log = KafkaLog::new(&endpoint("MILLRACE_TEST_KAFKA"), ClientProps::default()).expect("a client");
     let partitions = log.offsets(topic, false).await.expect("the topic").len();
     let from = (0..i32::try_from(partitions).expect("few")).map(|p| (TopicPartition::new(topic, p), -2)).collect();
-    let mut options = ConsumerOptions::new("history", "", Subscription::Assign(from));
+    let mut options = ConsumerOptions::new("records", "", Subscription::Assign(from));
     options.end_events = true;
     let mut consumer = log.consumer(options).await.expect("a consumer");
-    let (mut found, mut open) = (BTreeMap::<String, Vec<String>>::new(), partitions);
+    let (mut found, mut open) = (Vec::new(), partitions);
     while open > 0 {
         match consumer.next().await.expect("an event") {
             Event::Records(records) => {
                 for record in (0..records.len()).filter_map(|index| records.get(index)) {
-                    let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-                    found.entry(key).or_default().push(shown(record.value));
+                    found.push((record.key.unwrap_or_default().to_vec(), record.value.map(<[u8]>::to_vec)));
                 }
             }
             Event::EndOfPartition { .. } => open -= 1,
@@ -29,6 +28,15 @@ pub async fn history(topic: &str) -> BTreeMap<String, Vec<String>> {
         }
     }
     consumer.close().await;
+    found
+}
+
+/// The states that were written under each key, oldest first: `RUNNING 127.0.0.1:8083 3` (state, worker, generation).
+pub async fn history(topic: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    for (key, value) in records(topic).await {
+        found.entry(String::from_utf8_lossy(&key).into_owned()).or_default().push(shown(value.as_deref()));
+    }
     found
 }
 

@@ -33,18 +33,19 @@ impl Worker {
     /// Starts `millrace` with these arguments; standard error goes to `log`, appended.
     #[must_use]
     pub fn start(arguments: &[&str], log: &Path) -> Self {
-        Self::start_in(Path::new("."), arguments, log)
+        Self::start_in(Path::new("."), arguments, &[], log)
     }
 
-    /// As [`Worker::start`], with `directory` as the current one.
+    /// As [`Worker::start`], with `directory` as the current one, and with these variables in its environment.
     #[must_use]
-    pub fn start_in(directory: &Path, arguments: &[&str], log: &Path) -> Self {
+    pub fn start_in(directory: &Path, arguments: &[&str], variables: &[(&str, &str)], log: &Path) -> Self {
         let errors = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
         let mut command = Command::new(millrace());
         // What the tests are told is no setting of a worker.
         command.env_remove("MILLRACE_BIN").env_remove("MILLRACE_KEEP_LOGS").env_remove("MILLRACE_RUN_DIR");
         let child = command
             .args(arguments)
+            .envs(variables.iter().copied())
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -91,3 +91,22 @@ proptest! {
         prop_assert!(found.iter().all(|(_, error)| !error.contains("canary")));
     }
 }
+
+#[test]
+fn what_is_dangerous_is_found_wherever_it_stands() {
+    for (key, setting) in [
+        ("sasl.jaas.config", Some("sasl.jaas.config")),
+        ("producer.override.sasl.jaas.config", Some("sasl.jaas.config")),
+        ("database.history.producer.SASL.jaas.Config ", Some("sasl.jaas.config")),
+        ("value.converter.plugin.library.paths", Some("plugin.library.paths")),
+        ("my.ssl.providers", Some("ssl.providers")),
+        ("myssl.providers", None),
+        ("sasl.jaas.config.note", None),
+        // Only Kafka's clients are given files that nobody may name; other settings end like that too.
+        ("admin.override.ssl.truststore.location", Some("ssl.truststore.location")),
+        ("schema.registry.ssl.truststore.location", None),
+        ("producer.override.linger.ms", None),
+    ] {
+        assert_eq!(dangerous(key), setting, "{key}");
+    }
+}

@@ -78,7 +78,7 @@ impl Group {
         std::fs::create_dir(folder.join("millrace-data")).expect("a folder");
         std::os::unix::fs::symlink(compiled, folder.join("millrace-data/components")).expect("a link");
         let log = folder.join("millrace.log");
-        let process = Worker::start_in(&folder, &["distributed", &properties.display().to_string()], &log);
+        let process = Worker::start_in(&folder, &["distributed", &properties.display().to_string()], &[], &log);
         let worker = MillraceWorker { process, rest: Rest::of(properties), log };
         let asked = || worker.rest.get("/connectors");
         eventually("Millrace has joined", Duration::from_mins(5), asked, |answer| {
