@@ -5,6 +5,7 @@ pub mod convert;
 pub mod errors;
 pub mod group;
 pub mod herder;
+mod load;
 pub mod loggers;
 pub mod metrics;
 pub mod offsets;

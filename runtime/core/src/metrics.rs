@@ -182,9 +182,12 @@ impl Metrics {
         let labels = TaskLabels { connector: connector.to_owned(), task };
         let progress = Arc::new(Progress::default());
         lock(&self.progress).insert(labels.clone(), Arc::downgrade(&progress));
+        let records_in = self.records_in.get_or_create_owned(&labels);
+        // From here on it is measured.
+        progress.load(records_in.get());
         TaskMetrics {
             progress,
-            records_in: self.records_in.get_or_create_owned(&labels),
+            records_in,
             records_out: self.records_out.get_or_create_owned(&labels),
             records_dropped: self.records_dropped.get_or_create_owned(&labels),
             records_filtered: self.records_filtered.get_or_create_owned(&labels),
@@ -222,6 +225,7 @@ impl Metrics {
                 task: labels.task,
                 ages: progress.ages(),
                 stalled: progress.stalled(self.stalled_after),
+                load: progress.load(self.records_in.get_or_create_owned(labels).get()),
             })
             .collect()
     }

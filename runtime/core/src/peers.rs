@@ -1,12 +1,13 @@
 //! What a worker asks of another worker of its group by itself, not for a client. `millrace_rest::PeerClient` asks over HTTP.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use millrace_api::Result;
 use millrace_api::config::Props;
 
 use crate::herder::SessionKey;
+use crate::task::TaskId;
 
 /// Requests to the leader of the group. Each is signed with `key` when there is one (KIP-507), and ends within the client's deadline.
 ///
@@ -29,4 +30,8 @@ pub trait Peers: Send + Sync {
 
     /// The classes of the connectors that the worker at `url` has. Retriable also while its REST API is still being set up (404).
     async fn connector_plugins(&self, url: &str) -> Result<BTreeSet<String>>;
+
+    /// How heavy the tasks of the worker at `url` are, as far as it knows ([`crate::progress::TaskProgress::load`]).
+    /// [`millrace_api::ErrorKind::NotFound`] from a worker that does not measure, as Java's.
+    async fn task_loads(&self, url: &str) -> Result<BTreeMap<TaskId, u32>>;
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::load::Load;
+
 /// What one task last did, and what it waits for. Its parts note it, and never wait for each other.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -23,6 +25,7 @@ pub struct Progress {
     /// Records behind the end of the log, as last seen; sinks only.
     lag: AtomicU64,
     lag_grows: Moment,
+    load: Load,
 }
 
 impl Progress {
@@ -68,6 +71,11 @@ impl Progress {
     pub(crate) fn behind(&self, lag: u64, reads: bool) {
         self.lag.store(lag, Ordering::Relaxed);
         if lag > 0 && reads { self.lag_grows.now_unless_set() } else { self.lag_grows.clear() }
+    }
+
+    /// How heavy it is, as [`Load::weigh`].
+    pub(crate) fn load(&self, records: u64) -> Option<u32> {
+        self.load.weigh(records)
     }
 
     /// How long ago it last did each thing; `None` for never.
@@ -147,6 +155,8 @@ pub struct TaskProgress {
     pub ages: Ages,
     /// What it has waited for too long.
     pub stalled: Option<Stall>,
+    /// How heavy it is beside others; 1 for one that does nothing, `None` as long as it is not known.
+    pub load: Option<u32>,
 }
 
 /// A moment that may not have come: milliseconds since the first one of the process, and one; 0 for not.

@@ -1,6 +1,6 @@
 //! Requests that a worker makes to another by itself: [`PeerClient`] is [`Peers`] over HTTP.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use millrace_api::config::Props;
 use millrace_api::{Error, ErrorKind, Result};
 use millrace_core::herder::SessionKey;
 use millrace_core::peers::Peers;
+use millrace_core::task::TaskId;
 use millrace_tls::Connector;
 use serde_json::Value;
 
@@ -93,6 +94,18 @@ impl Peers for PeerClient {
         })?;
         let classes = listed.as_array().into_iter().flatten();
         Ok(classes.filter_map(|plugin| plugin.get("class")?.as_str().map(str::to_owned)).collect())
+    }
+
+    async fn task_loads(&self, url: &str) -> Result<BTreeMap<TaskId, u32>> {
+        let target = format!("{}/millrace/tasks", url.trim_end_matches('/'));
+        let outgoing = Outgoing { method: Method::GET, url: target, headers: HeaderMap::new(), body: None };
+        let listed = self.ask(url, outgoing, None).await?;
+        let load = |task: &Value| {
+            let number = i32::try_from(task.get("task")?.as_i64()?).ok()?;
+            let load = u32::try_from(task.get("load")?.as_u64()?).ok()?;
+            Some((TaskId::new(task.get("connector")?.as_str()?, number), load))
+        };
+        Ok(listed.as_array().into_iter().flatten().filter_map(load).collect())
     }
 }
 

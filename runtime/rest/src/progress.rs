@@ -1,8 +1,8 @@
 //! `GET /millrace/tasks`: how the tasks of this worker move.
 //!
 //! An array in the order of connector and task, of `{"connector","task","pollAgeMillis","deliveryAgeMillis","commitAgeMillis",
-//! "stalled"}`. Ages are `null` for what has never happened; `stalled` says what the task has waited for longer than
-//! `task.stalled.after.ms`, and is `null` when it moves or has nothing to do.
+//! "stalled","load"}`. Ages are `null` for what has never happened; `stalled` says what the task has waited for longer than
+//! `task.stalled.after.ms`, and is `null` when it moves or has nothing to do. `load` is the task's weight when leaders divide work, `null` until it is known.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ struct Moves {
     delivery_age_millis: Option<u64>,
     commit_age_millis: Option<u64>,
     stalled: Option<String>,
+    load: Option<u32>,
 }
 
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Response {
@@ -35,6 +36,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>) -> Response {
         delivery_age_millis: millis(task.ages.delivery),
         commit_age_millis: millis(task.ages.commit),
         stalled: task.stalled.map(|stall| stall.to_string()),
+        load: task.load,
     });
     answer::json(StatusCode::OK, &tasks.collect::<Vec<_>>())
 }

@@ -67,12 +67,13 @@ async fn a_failed_task_shows_its_trace_last() {
 async fn tasks_that_do_not_move_are_visible() {
     let herder = herder();
     let ages = Ages { poll: Some(Duration::from_millis(90_500)), delivery: None, commit: Some(Duration::ZERO) };
-    let task = |task, stalled| TaskProgress { connector: "c".to_owned(), task, ages, stalled };
+    let load = Some(16);
+    let task = |task, stalled| TaskProgress { connector: "c".to_owned(), task, ages, stalled, load };
     let stall = Stall::Delivering(Duration::from_secs(90));
     *herder.progress.lock().unwrap() = vec![task(0, None), task(1, Some(stall))];
     let server = start(&herder, options()).await;
     let tasks = ask(server.local_addr, "GET /millrace/tasks").await;
-    let expected = r#"[{"connector":"c","task":0,"pollAgeMillis":90500,"deliveryAgeMillis":null,"commitAgeMillis":0,"stalled":null},{"connector":"c","task":1,"pollAgeMillis":90500,"deliveryAgeMillis":null,"commitAgeMillis":0,"stalled":"a batch has not been acknowledged for 90 s"}]"#;
+    let expected = r#"[{"connector":"c","task":0,"pollAgeMillis":90500,"deliveryAgeMillis":null,"commitAgeMillis":0,"stalled":null,"load":16},{"connector":"c","task":1,"pollAgeMillis":90500,"deliveryAgeMillis":null,"commitAgeMillis":0,"stalled":"a batch has not been acknowledged for 90 s","load":16}]"#;
     assert_eq!((tasks.code(), tasks.body.as_str()), (200, expected));
     let told = "Tasks that do not move: c-1: a batch has not been acknowledged for 90 s.";
     for (stalled_tasks, code, named) in

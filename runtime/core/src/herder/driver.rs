@@ -4,7 +4,7 @@
 mod election;
 mod writes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::machine::{Answer, Effect, Event, Machine, Record, Request};
 use crate::loggers::{Level, Loggers};
 use crate::peers::Peers;
 use crate::storage::topic::{Deliveries, Delivery, InternalTopic, Received};
+use crate::task::TaskId;
 use crate::time::now_millis;
 use crate::worker::Worker;
 
@@ -75,6 +76,8 @@ pub(super) struct Driver {
     pub(super) group: GroupOptions,
     pub(super) peers: Option<Arc<dyn Peers>>,
     pub(super) loggers: Option<Arc<dyn Loggers>>,
+    /// Tasks are divided by how heavy they are.
+    pub(super) by_load: bool,
     /// Writers of the configuration topic fence each other by this id, where sources are exactly-once.
     pub(super) fencing: Option<String>,
     /// From the worker, and from what the loop has started.
@@ -245,6 +248,13 @@ impl Loop {
                 let Driver { peers: others, reports, .. } = &self.driver;
                 if let Some(others) = others {
                     self.election.ask(&peers, &leader, others, reports);
+                    if self.driver.by_load {
+                        self.election.weigh(&peers, &leader, others, reports);
+                        let loads = own_loads(&self.driver.worker);
+                        self.driver
+                            .machine
+                            .step(now_millis(), Event::Loads { member: leader.clone(), loads: Some(loads) });
+                    }
                 }
                 let event = Event::Elected { generation, leader, protocol, peers };
                 if let Some(event) = self.election.hold(event) {
@@ -373,6 +383,11 @@ async fn next_of(member: &mut Option<Box<dyn GroupMember>>) -> Result<GroupEvent
         Some(member) => member.next().await,
         None => std::future::pending().await,
     }
+}
+
+fn own_loads(worker: &Worker) -> BTreeMap<TaskId, u32> {
+    let tasks = worker.metrics().progress().into_iter();
+    tasks.filter_map(|task| Some((TaskId::new(task.connector, task.task), task.load?))).collect()
 }
 
 fn record(received: Received) -> Record {

@@ -7,6 +7,7 @@ use millrace_macros::Config;
 
 use super::machine::{Options, RestartPolicy};
 use crate::group::Protocol;
+use crate::worker_config::GroupConfig;
 
 /// See the module documentation.
 #[derive(Debug, Clone, Config)]
@@ -46,19 +47,6 @@ pub struct HerderSettings {
     /// Enable tracking the set of active topics per connector during runtime.
     #[config(name = "topic.tracking.enable", default = "true", importance = "low")]
     pub topic_tracking: bool,
-
-    /// How often a failed connector or task is started again by itself within an hour, when it failed of something outside; 0 never,
-    /// as Kafka Connect. Connectors may have their own.
-    #[config(name = "errors.restart.max", default = "10", importance = "medium")]
-    pub restart_max: u32,
-
-    /// Before the first such restart, in milliseconds; doubled with each within the hour.
-    #[config(name = "errors.restart.backoff.ms", default = "10000", importance = "low")]
-    pub restart_backoff_ms: u32,
-
-    /// The longest wait before such a restart, in milliseconds.
-    #[config(name = "errors.restart.backoff.max.ms", default = "600000", importance = "low")]
-    pub restart_backoff_max_ms: u32,
 }
 
 impl HerderSettings {
@@ -81,7 +69,7 @@ impl HerderSettings {
         })
     }
 
-    pub(super) fn options(&self, worker_id: String, url: String) -> Result<Options> {
+    pub(super) fn options(&self, worker_id: String, url: String, group: &GroupConfig) -> Result<Options> {
         Ok(Options {
             worker_id,
             url,
@@ -90,9 +78,9 @@ impl HerderSettings {
             key_ttl_ms: self.key_ttl_ms.into(),
             topic_tracking: self.topic_tracking,
             restart: RestartPolicy {
-                max_per_hour: self.restart_max as usize,
-                backoff_ms: self.restart_backoff_ms.into(),
-                backoff_max_ms: self.restart_backoff_max_ms.into(),
+                max_per_hour: group.restart_max as usize,
+                backoff_ms: group.restart_backoff_ms.into(),
+                backoff_max_ms: group.restart_backoff_max_ms.into(),
             },
         })
     }

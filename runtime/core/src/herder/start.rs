@@ -98,10 +98,11 @@ impl WorkerHerder {
             // Who is alone needs no keys for requests among workers.
             "compatible".clone_into(&mut settings.connect_protocol);
         }
-        let options = settings.options(worker_id.clone(), url)?;
+        let options = settings.options(worker_id.clone(), url, &parts.config.group)?;
         let group = settings.group(&format!("connect-{worker_id}"));
         let exactly_once = parts.config.exactly_once_source_support.as_deref().unwrap_or_default();
         let fences = peers.is_some() && !matches!(exactly_once.to_ascii_lowercase().as_str(), "" | "disabled");
+        let by_load = parts.config.group.task_placement == "load";
         let catalogue: Arc<dyn Catalogue> = Arc::clone(&parts.plugins) as Arc<_>;
         let (reports, events) = mpsc::unbounded_channel();
         let (commands, receiver) = mpsc::unbounded_channel();
@@ -118,6 +119,7 @@ impl WorkerHerder {
             group,
             peers: peers.clone(),
             loggers,
+            by_load,
             fencing: fences.then(|| format!("connect-cluster-{}", settings.group_id)),
             events,
             reports,

@@ -70,6 +70,24 @@ pub struct GroupConfig {
     /// inter.worker.signature.algorithm.
     #[config(name = "inter.worker.verification.algorithms", default = "HmacSHA256", check = algorithms, importance = "low")]
     pub verification_algorithms: Vec<String>,
+
+    /// What is even among the workers of a group: the load of their tasks, as it is measured, or their count, as in Kafka Connect. In a
+    /// group with Java workers it is the count.
+    #[config(name = "task.placement", default = "load", one_of("load", "count"), importance = "low")]
+    pub task_placement: String,
+
+    /// How often a failed connector or task is started again by itself within an hour, when it failed of something outside; 0 never,
+    /// as Kafka Connect. Connectors may have their own.
+    #[config(name = "errors.restart.max", default = "10", importance = "medium")]
+    pub restart_max: u32,
+
+    /// Before the first such restart, in milliseconds; doubled with each within the hour.
+    #[config(name = "errors.restart.backoff.ms", default = "10000", importance = "low")]
+    pub restart_backoff_ms: u32,
+
+    /// The longest wait before such a restart, in milliseconds.
+    #[config(name = "errors.restart.backoff.max.ms", default = "600000", importance = "low")]
+    pub restart_backoff_max_ms: u32,
 }
 
 impl WorkerConfig {

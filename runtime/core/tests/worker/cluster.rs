@@ -12,6 +12,7 @@ use millrace_api::log::Log;
 use millrace_api::{Error, ErrorKind, Result};
 use millrace_core::herder::{Cluster, Herder, SessionKey, Signing, State, TargetState, WorkerHerder};
 use millrace_core::peers::Peers;
+use millrace_core::task::TaskId;
 use millrace_local::{LocalLog, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
@@ -151,6 +152,11 @@ impl Peers for Wires {
 
     async fn fence_zombies(&self, url: &str, connector: &str, _key: Option<&SessionKey>) -> Result<()> {
         self.at(url)?.fence_zombies(connector).await
+    }
+
+    async fn task_loads(&self, url: &str) -> Result<BTreeMap<TaskId, u32>> {
+        let tasks = self.at(url)?.progress().into_iter();
+        Ok(tasks.filter_map(|task| Some((TaskId::new(task.connector, task.task), task.load?))).collect())
     }
 
     async fn connector_plugins(&self, url: &str) -> Result<BTreeSet<String>> {

@@ -1,5 +1,5 @@
 //! Before the leader decides, it asks members that it does not know yet which connectors they have, as nothing in the group's protocol
-//! says so. Every worker, a Java one too, lists them at `/connector-plugins`.
+//! says so. Every worker, a Java one too, lists them at `/connector-plugins`. And it asks all of them how heavy their tasks are.
 //!
 //! The decision waits a moment for the answers; those that come later lead to another one. So a group is held up once for a member that
 //! cannot be reached, and never by it again.
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_api::ErrorKind;
 use millrace_api::group::Peer;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::group::WorkerState;
 use crate::herder::machine::Event;
 use crate::peers::Peers;
+use crate::task::TaskId;
 
 /// How long a decision waits for a new member. A Java worker joins before its REST API answers.
 const HOLD: Duration = Duration::from_secs(3);
@@ -28,14 +30,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// One answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// An answer about loads. When none comes, what was said before holds.
+const LOADS: Duration = Duration::from_secs(1);
+
 /// See the module documentation.
 #[derive(Default)]
 pub(super) struct Election {
     /// By member id: those that have been asked.
     asked: BTreeMap<String, AbortOnDropHandle<()>>,
+    /// Members that are being asked for loads.
+    weighing: Vec<AbortOnDropHandle<()>>,
     held: Option<Held>,
-    /// New members that have not answered.
-    waiting: BTreeSet<String>,
+    /// Answers that have not come.
+    waiting: BTreeSet<(String, Question)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    Classes,
+    Loads,
 }
 
 struct Held {
@@ -54,13 +67,14 @@ impl Election {
     ) {
         self.asked.retain(|asked, _| members.iter().any(|peer| peer.member == *asked));
         self.waiting.clear();
+        self.weighing.clear();
         for peer in members.iter().filter(|peer| peer.member != leader) {
             let Ok(state) = WorkerState::decode(&peer.metadata) else { continue };
             if self.asked.contains_key(&peer.member) {
                 continue;
             }
             let (peers, reports, member) = (Arc::clone(peers), reports.clone(), peer.member.clone());
-            self.waiting.insert(member.clone());
+            self.waiting.insert((member.clone(), Question::Classes));
             let asking = tokio::spawn(async move {
                 let classes = tokio::time::timeout(PATIENCE, classes(&*peers, &state.url)).await.unwrap_or_default();
                 // The receiver only goes away with the herder.
@@ -70,7 +84,27 @@ impl Election {
         }
     }
 
-    /// Keeps the question until new members have answered; gives it back when there are none.
+    /// Asks all members how heavy their tasks are. Answers come as [`Event::Loads`].
+    pub(super) fn weigh(
+        &mut self,
+        members: &[Peer],
+        leader: &str,
+        peers: &Arc<dyn Peers>,
+        reports: &mpsc::UnboundedSender<Event>,
+    ) {
+        for peer in members.iter().filter(|peer| peer.member != leader) {
+            let Ok(state) = WorkerState::decode(&peer.metadata) else { continue };
+            let (peers, reports, member) = (Arc::clone(peers), reports.clone(), peer.member.clone());
+            self.waiting.insert((member.clone(), Question::Loads));
+            let asking = tokio::spawn(async move {
+                let loads = loads(&*peers, &state.url).await;
+                let _ = reports.send(Event::Loads { member, loads });
+            });
+            self.weighing.push(AbortOnDropHandle::new(asking));
+        }
+    }
+
+    /// Keeps the question until members have answered; gives it back when there are none.
     pub(super) fn hold(&mut self, event: Event) -> Option<Event> {
         if self.waiting.is_empty() {
             return Some(event);
@@ -81,8 +115,12 @@ impl Election {
 
     /// Whether this is the answer that a decision still waited for.
     pub(super) fn told(&mut self, event: &Event) -> bool {
-        let Event::Runs { member, .. } = event else { return false };
-        self.waiting.remove(member) && self.waiting.is_empty()
+        let answered = match event {
+            Event::Runs { member, .. } => (member.clone(), Question::Classes),
+            Event::Loads { member, .. } => (member.clone(), Question::Loads),
+            _ => return false,
+        };
+        self.waiting.remove(&answered) && self.waiting.is_empty()
     }
 
     /// Ends when what is held should wait no longer.
@@ -115,5 +153,18 @@ async fn classes(peers: &dyn Peers, url: &str) -> Option<BTreeSet<String>> {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// How heavy a worker's tasks are; `None` when it does not measure.
+async fn loads(peers: &dyn Peers, url: &str) -> Option<BTreeMap<TaskId, u32>> {
+    match tokio::time::timeout(LOADS, peers.task_loads(url)).await {
+        Ok(Ok(loads)) => Some(loads),
+        Ok(Err(error)) if error.kind() == ErrorKind::NotFound => None,
+        Ok(Err(error)) => {
+            tracing::debug!(url, %error, "a worker does not say how heavy its tasks are");
+            Some(BTreeMap::new())
+        }
+        Err(_) => Some(BTreeMap::new()),
     }
 }

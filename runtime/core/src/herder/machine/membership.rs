@@ -186,6 +186,7 @@ impl Machine {
 
     pub(super) fn elected(&mut self, generation: i32, leader: &str, protocol: &str, peers: &[Peer]) {
         let protocol = Protocol::from_name(protocol).unwrap_or(self.membership.protocol);
+        self.loads.retain(|id| self.config.connector(&id.connector).is_some(), peers);
         let work = self.work();
         self.begin_decision(peers.iter().map(|peer| peer.member.as_str()), leader);
         let read = |peer: &Peer| match WorkerState::decode(&peer.metadata) {
@@ -224,7 +225,7 @@ impl Machine {
                 class: class.map(|class| class.as_str().into()),
                 kind,
                 tasks: u32::try_from(state.tasks().len()).unwrap_or(u32::MAX),
-                ..ConnectorWork::default()
+                loads: self.loads.of_connector(name),
             };
             connectors.insert(Arc::from(name), work);
         }

@@ -14,6 +14,7 @@
 //! - `query`: what is asked without changing anything.
 
 mod jobs;
+mod loads;
 mod local;
 mod membership;
 mod publish;
@@ -41,6 +42,7 @@ use crate::storage::status::{self, StatusView};
 use crate::task::{TaskId, Wanted};
 
 use jobs::Jobs;
+use loads::Loads;
 use local::{LocalConnector, LocalTask};
 use membership::Membership;
 pub use query::FencingPlan;
@@ -109,6 +111,8 @@ pub enum Event {
     Elected { generation: i32, leader: String, protocol: String, peers: Vec<Peer> },
     /// Which connectors another member at `url` has; `None` when it does not tell.
     Runs { member: String, url: String, classes: Option<BTreeSet<String>> },
+    /// How heavy the tasks of a member are, as far as it has measured; `None` from one that does not.
+    Loads { member: String, loads: Option<BTreeMap<TaskId, u32>> },
     /// The rebalance is over.
     Joined { generation: i32, member: String, leader: String, protocol: String, assignment: Vec<u8> },
     /// The group goes on without this member, or may soon. `gone`: the member joins again by itself.
@@ -275,6 +279,7 @@ pub struct Machine {
     status: StatusView,
     membership: Membership,
     runs: Runs,
+    loads: Loads,
     connectors: BTreeMap<String, LocalConnector>,
     tasks: BTreeMap<TaskId, LocalTask>,
     jobs: Jobs,
@@ -301,6 +306,7 @@ impl Machine {
             status: StatusView::default(),
             membership,
             runs: Runs::default(),
+            loads: Loads::default(),
             connectors: BTreeMap::new(),
             tasks: BTreeMap::new(),
             jobs: Jobs::default(),
@@ -328,6 +334,7 @@ impl Machine {
                 self.elected(generation, &leader, &protocol, &peers);
             }
             Event::Runs { member, url, classes } => self.learned(&member, url, classes),
+            Event::Loads { member, loads } => self.loads.learned(member, loads),
             Event::Joined { generation, member, leader, protocol, assignment } => {
                 self.joined(generation, member, &leader, &protocol, &assignment);
             }

@@ -1,11 +1,11 @@
 //! Connectors that only one member has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millrace_api::group::Peer;
 
-use super::{Effect, Event, Machine, Options, Protocol, Record, RestartPolicy, Sinks, props};
+use super::{Effect, Event, Machine, Options, Protocol, Record, RestartPolicy, Sinks, TaskId, props};
 use crate::group::{Assignment, WorkerState};
 use crate::storage::config as records;
 
@@ -97,4 +97,39 @@ fn an_answer_that_comes_late_leads_to_another_decision() {
 
 fn empty() -> Assignment {
     Assignment::empty(Protocol::Sessioned, "here", "http://here", 2)
+}
+
+/// Sixteen tasks of one connector, of which two are heavy: how heavy what each of two members gets is in all.
+fn weighed(told: &[(&str, Option<BTreeMap<TaskId, u32>>)]) -> [u32; 2] {
+    let mut machine = machine(&[("a", "Sim")]);
+    let configs = vec![props(&[("task.class", "Sim")]); 16];
+    let mut entries = records::task_records("a", &configs);
+    entries.push(records::commit_record("a", configs.len()));
+    let record = |(offset, entry): (i64, crate::storage::Entry)| Record { offset, key: entry.key, value: entry.value };
+    machine.step(0, Event::Config { records: (1..).zip(entries).map(record).collect(), live: false });
+    for (member, loads) in told {
+        machine.step(0, Event::Loads { member: (*member).to_owned(), loads: loads.clone() });
+    }
+    let peers = vec![peer("here", 18), peer("there", 18)];
+    let event = Event::Elected { generation: 1, leader: "here".into(), protocol: "sessioned".into(), peers };
+    let effects = machine.step(0, event);
+    let [Effect::AnswerElected { assignments }] = effects.as_slice() else { panic!("{effects:?}") };
+    ["here", "there"].map(|member| {
+        let (_, bytes) = assignments.iter().find(|(name, _)| name == member).unwrap();
+        let tasks = Assignment::decode(bytes).unwrap().tasks;
+        tasks.iter().map(|id| heavy().get(id).copied().unwrap_or(1)).sum()
+    })
+}
+
+fn heavy() -> BTreeMap<TaskId, u32> {
+    BTreeMap::from([(TaskId::new("a", 0), 64), (TaskId::new("a", 2), 64)])
+}
+
+#[test]
+fn what_members_measure_decides_when_all_of_them_do() {
+    assert_eq!(weighed(&[("here", Some(heavy())), ("there", Some(BTreeMap::new()))]), [71, 71]);
+    let counted = weighed(&[]);
+    assert_ne!(counted, [71, 71], "by count both happen to be heavy: {counted:?}");
+    assert_eq!(weighed(&[("here", Some(heavy())), ("there", None)]), counted, "a Java worker measures nothing");
+    assert_eq!(weighed(&[("here", Some(heavy())), ("gone", None)]), [71, 71], "who is gone does not matter");
 }
