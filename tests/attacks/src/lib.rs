@@ -10,7 +10,7 @@
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hyper::Method;
@@ -34,16 +34,16 @@ pub struct Target {
     listener: TcpListener,
     /// Nobody may create this.
     mark: PathBuf,
+    open: tempfile::TempDir,
 }
 
 impl Target {
-    /// Starts the worker, with two config providers: `env` for one variable, `file` for the folder `open` of the test's directory.
+    /// Starts the worker, with two config providers: `env` for one variable, `file` for a folder.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a listener that does not wait");
-        let open = std::env::temp_dir().join(format!("millrace-attacks-{}", std::process::id()));
-        std::fs::create_dir_all(&open).expect("a folder");
-        let allowed = open.display().to_string();
+        let open = tempfile::tempdir().expect("a folder");
+        let allowed = open.path().display().to_string();
         let providers = [
             ("config.providers", "env,file"),
             ("config.providers.env.class", "org.apache.kafka.common.config.provider.EnvVarConfigProvider"),
@@ -57,7 +57,7 @@ impl Target {
         cluster.start_with(0, &variables);
         cluster.healthy(0).await;
         let mark = cluster.path("mark");
-        Self { cluster, listener, mark }
+        Self { cluster, listener, mark, open }
     }
 
     /// `host:port` of somebody who must not be called.
@@ -68,8 +68,8 @@ impl Target {
 
     /// The folder that the config provider `file` may read.
     #[must_use]
-    pub fn open_folder(&self) -> PathBuf {
-        std::env::temp_dir().join(format!("millrace-attacks-{}", std::process::id()))
+    pub fn open_folder(&self) -> &Path {
+        self.open.path()
     }
 
     /// A library that leaves the mark when it is loaded, and a command that does when it is run.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use millrace_api::group::{GroupEvent, GroupMember, GroupOptions, Groups, MemberProtocol};
+use millrace_api::group::{GroupEvent, GroupMember, GroupOptions, Groups, MemberProtocol, Peer};
 use millrace_api::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 
@@ -245,17 +245,7 @@ impl Loop {
             }
             GroupEvent::Elected { generation, leader, protocol, peers, reply } => {
                 self.asked.elected = Some(reply);
-                let Driver { peers: others, reports, .. } = &self.driver;
-                if let Some(others) = others {
-                    self.election.ask(&peers, &leader, others, reports);
-                    if self.driver.by_load {
-                        self.election.weigh(&peers, &leader, others, reports);
-                        let loads = own_loads(&self.driver.worker);
-                        self.driver
-                            .machine
-                            .step(now_millis(), Event::Loads { member: leader.clone(), loads: Some(loads) });
-                    }
-                }
+                self.ask_members(&peers, &leader);
                 let event = Event::Elected { generation, leader, protocol, peers };
                 if let Some(event) = self.election.hold(event) {
                     self.step(event);
@@ -275,6 +265,17 @@ impl Loop {
             }
         };
         self.step(event);
+    }
+
+    fn ask_members(&mut self, members: &[Peer], leader: &str) {
+        let Driver { peers, reports, by_load, worker, .. } = &self.driver;
+        let Some(peers) = peers else { return };
+        self.election.ask(members, leader, peers, reports);
+        if *by_load {
+            self.election.weigh(members, leader, peers, reports);
+            let loads = Some(own_loads(worker));
+            self.step(Event::Loads { member: leader.to_owned(), loads });
+        }
     }
 
     /// The leader decides with what it knows by now.

@@ -319,7 +319,7 @@ impl Machine {
         }
     }
 
-    /// Decides. `now_ms` is Unix time in milliseconds.
+    /// Decides; what is not carried out of the answer is lost. `now_ms` is Unix time in milliseconds.
     pub fn step(&mut self, now_ms: i64, event: Event) -> Vec<Effect> {
         self.now = now_ms;
         match event {
