@@ -277,7 +277,9 @@ async fn real_elasticsearch_hostile_ids_stay_ids() {
 #[ignore = "needs MILLRACE_TEST_ELASTICSEARCH"]
 async fn real_elasticsearch_a_node_that_is_gone_is_passed_over() {
     let both = format!("{},http://127.0.0.1:1", url());
-    let properties = support::props(&[("connection.url", &both), ("schema.ignore", "true")]);
+    // A busy machine may need longer than the default for its first index.
+    let timeout = ("read.timeout.ms", "30000");
+    let properties = support::props(&[("connection.url", &both), ("schema.ignore", "true"), timeout]);
     let topic = fresh("nodes");
     let record = [Given::new(&topic, 0, "k", json!({}))];
     let (mut task, started) = try_start(&properties).await;

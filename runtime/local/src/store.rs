@@ -136,7 +136,8 @@ impl Store {
     }
 
     /// Blocks of a partition from the one that covers `from` (or the next) up to the last that ends before `end`, with the last
-    /// offset of each.
+    /// offset of each: as they are now. Compaction puts blocks together while this is being read; without a snapshot a reader would see
+    /// the whole beside its parts, or neither.
     pub(crate) fn blocks(
         &self,
         partition: &Partition,
@@ -144,8 +145,8 @@ impl Store {
         end: i64,
     ) -> impl Iterator<Item = Result<(i64, UserValue)>> {
         let (id, index) = (partition.topic_id, partition.key_index());
-        let range = self.records.range(keys::block(id, index, from)..keys::block(id, index, end));
-        range.map(|guard| {
+        let range = keys::block(id, index, from)..keys::block(id, index, end);
+        self.db.snapshot().range(&self.records, range).map(|guard| {
             let (key, value) = guard.into_inner().map_err(|error| disk("reading the log", error))?;
             Ok((keys::last_offset(&key).ok_or_else(|| corrupt("reading blocks"))?, value))
         })
