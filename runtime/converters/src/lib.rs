@@ -6,11 +6,13 @@ mod bytes;
 mod header;
 mod headers;
 mod json;
+mod primitive;
 mod string;
 
 pub use bytes::{ByteArrayConverter, ByteArrayPlugin};
 pub use header::{SimpleHeaderConverter, SimpleHeaderPlugin};
 pub use json::{JsonConverter, JsonPlugin, json_string};
+pub use primitive::{PrimitiveConverter, PrimitivePlugin};
 pub use string::{StringConverter, StringPlugin};
 
 use millrace_api::config::Props;
@@ -20,7 +22,10 @@ use millrace_api::value::Tag;
 /// Every converter, by class name.
 #[must_use]
 pub fn plugins() -> Vec<Box<dyn ConverterPlugin>> {
-    vec![Box::new(ByteArrayPlugin), Box::new(JsonPlugin), Box::new(SimpleHeaderPlugin), Box::new(StringPlugin)]
+    let mut plugins: Vec<Box<dyn ConverterPlugin>> =
+        vec![Box::new(ByteArrayPlugin), Box::new(JsonPlugin), Box::new(SimpleHeaderPlugin), Box::new(StringPlugin)];
+    plugins.extend(PrimitivePlugin::ALL.map(|plugin| Box::new(plugin) as Box<dyn ConverterPlugin>));
+    plugins
 }
 
 /// The converter that `name` means: a class name, its last part, or that without `Converter` (for a header converter without
