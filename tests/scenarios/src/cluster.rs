@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -12,6 +13,9 @@ use crate::{Answer, Http, Worker, endpoint, eventually, free_port};
 
 /// State and worker of each connector (by its name) and task (`name/number`).
 pub type States = BTreeMap<String, (String, String)>;
+
+/// Counts clusters, as tests of one process may begin in the same millisecond.
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 
 /// See the module documentation. Everything ends with it.
 pub struct Cluster {
@@ -34,7 +38,8 @@ impl Cluster {
     #[must_use]
     pub fn new(count: usize, settings: &[(&str, &str)]) -> Self {
         let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_millis();
-        let name = format!("group-{}-{since}", std::process::id());
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("group-{}-{since}-{number}", std::process::id());
         let dir = tempfile::tempdir().expect("a directory");
         let members = (0..count).map(|_| Member { port: free_port(), worker: None }).collect();
         let cluster = Self { name, dir, http: Http::default(), members };
