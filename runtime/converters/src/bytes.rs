@@ -7,22 +7,14 @@ use millrace_api::converter::{Converter, ConverterPlugin, ConverterUse, HeaderCo
 use millrace_api::schema::Kind;
 use millrace_api::value::Tag;
 use millrace_api::{Error, Result, Schema, SchemaRef, Value, Writer};
-use millrace_macros::Config;
 
+use crate::PlainConfig;
 use crate::headers::AsHeaders;
 
 static OPTIONAL_BYTES: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::optional(Kind::Bytes)));
 
 /// The plugin.
 pub struct ByteArrayPlugin;
-
-#[derive(Debug, Config)]
-struct ByteArrayConfig {
-    /// How this converter will be used.
-    #[config(importance = "low", one_of("key", "value", "header"))]
-    #[allow(dead_code, reason = "checked, and of no consequence")]
-    converter_type: String,
-}
 
 impl ConverterPlugin for ByteArrayPlugin {
     fn class(&self) -> &'static str {
@@ -34,16 +26,16 @@ impl ConverterPlugin for ByteArrayPlugin {
     }
 
     fn config_def(&self) -> ConfigDef {
-        ByteArrayConfig::def()
+        PlainConfig::def()
     }
 
     fn converter(&self, props: &Props, usage: ConverterUse) -> Result<Box<dyn Converter>> {
-        ByteArrayConfig::parse(&crate::with_type(props, usage))?;
+        PlainConfig::parse(&crate::with_type(props, usage))?;
         Ok(Box::new(ByteArrayConverter))
     }
 
     fn header_converter(&self, props: &Props) -> Result<Box<dyn HeaderConverter>> {
-        ByteArrayConfig::parse(&crate::with_type(props, ConverterUse::Header))?;
+        PlainConfig::parse(&crate::with_type(props, ConverterUse::Header))?;
         Ok(Box::new(AsHeaders(ByteArrayConverter)))
     }
 }

@@ -18,6 +18,7 @@ pub use string::{StringConverter, StringPlugin};
 use millrace_api::config::Props;
 use millrace_api::converter::{ConverterPlugin, ConverterUse};
 use millrace_api::value::Tag;
+use millrace_macros::Config;
 
 /// Every converter, by class name.
 #[must_use]
@@ -38,6 +39,15 @@ pub fn by_class(name: &str) -> Option<Box<dyn ConverterPlugin>> {
         let pruned = simple.strip_suffix("HeaderConverter").or_else(|| simple.strip_suffix("Converter"));
         name == class || name == simple || Some(name) == pruned || plugin.aliases().contains(&name)
     })
+}
+
+/// Configuration of a converter that has no settings of its own.
+#[derive(Debug, Config)]
+struct PlainConfig {
+    /// How this converter will be used.
+    #[config(importance = "low", one_of("key", "value", "header"))]
+    #[allow(dead_code, reason = "checked, and of no consequence")]
+    converter_type: String,
 }
 
 /// The properties of a converter with `converter.type`, which the worker sets from how it is used.

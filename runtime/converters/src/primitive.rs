@@ -8,17 +8,9 @@ use millrace_api::converter::{Converter, ConverterPlugin, ConverterUse, HeaderCo
 use millrace_api::schema::Kind;
 use millrace_api::value::Tag;
 use millrace_api::{Error, Result, Schema, SchemaRef, Value, Writer};
-use millrace_macros::Config;
 
+use crate::PlainConfig;
 use crate::headers::AsHeaders;
-
-#[derive(Debug, Config)]
-struct PrimitiveConfig {
-    /// How this converter will be used.
-    #[config(importance = "low", one_of("key", "value", "header"))]
-    #[allow(dead_code, reason = "checked, and of no consequence")]
-    converter_type: String,
-}
 
 /// The plugin of one kind of value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +66,7 @@ impl PrimitivePlugin {
     }
 
     fn configured(self, props: &Props, usage: ConverterUse) -> Result<PrimitiveConverter> {
-        PrimitiveConfig::parse(&crate::with_type(props, usage))?;
+        PlainConfig::parse(&crate::with_type(props, usage))?;
         Ok(PrimitiveConverter { kind: self, schema: Arc::clone(&SCHEMAS[self as usize]) })
     }
 }
@@ -95,7 +87,7 @@ impl ConverterPlugin for PrimitivePlugin {
     }
 
     fn config_def(&self) -> ConfigDef {
-        PrimitiveConfig::def()
+        PlainConfig::def()
     }
 
     fn converter(&self, props: &Props, usage: ConverterUse) -> Result<Box<dyn Converter>> {

@@ -79,13 +79,12 @@ impl Plugins {
     pub(crate) fn override_errors(&self, kind: ConnectorType, config: &Props) -> Vec<(String, String)> {
         let violations = self.overrides.violations(kind, config);
         let Some(check) = &self.check_client else { return violations };
-        let mut errors = Vec::new();
-        for (key, value) in config {
-            let Some(name) = dangerous(key) else { continue };
-            if let Err(error) = check(&Props::from_iter([(name.to_owned(), value.clone())])) {
-                errors.push((key.clone(), whole_key(error.message(), name, key)));
-            }
-        }
+        let refused = |key: &str, name: &str, value: &str| {
+            let error = check(&Props::from_iter([(name.to_owned(), value.to_owned())])).err()?;
+            Some((key.to_owned(), whole_key(error.message(), name, key)))
+        };
+        let found = config.iter().filter_map(|(key, value)| refused(key, dangerous(key)?, value));
+        let mut errors: Vec<(String, String)> = found.collect();
         let known: Vec<String> = errors.iter().map(|(key, _)| key.clone()).collect();
         errors.extend(violations.into_iter().filter(|(key, _)| !known.contains(key)));
         for client in ClientType::of_connector(kind, config) {
@@ -93,10 +92,7 @@ impl Plugins {
                 let key = format!("{}.{name}", client.prefix());
                 // The group is a name for the worker, which takes it from any log.
                 let checked = name != "group.id" && !errors.iter().any(|(known, _)| *known == key);
-                if checked && let Err(error) = check(&Props::from_iter([(name.clone(), value)])) {
-                    let message = whole_key(error.message(), &name, &key);
-                    errors.push((key, message));
-                }
+                errors.extend(checked.then(|| refused(&key, &name, &value)).flatten());
             }
         }
         errors

@@ -1,7 +1,7 @@
 //! Before the leader decides, it asks members that it does not know yet which connectors they have, as nothing in the group's protocol
 //! says so. Every worker, a Java one too, lists them at `/connector-plugins`. And it asks all of them how heavy their tasks are.
 //!
-//! The decision waits a moment for the answers; those that come later lead to another one. So a group is held up once for a member that
+//! The decision waits a moment for the answers; connectors that are told later lead to another one. So a group is held up once for a member that
 //! cannot be reached, and never by it again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,19 +68,18 @@ impl Election {
         self.asked.retain(|asked, _| members.iter().any(|peer| peer.member == *asked));
         self.waiting.clear();
         self.weighing.clear();
-        for peer in members.iter().filter(|peer| peer.member != leader) {
-            let Ok(state) = WorkerState::decode(&peer.metadata) else { continue };
-            if self.asked.contains_key(&peer.member) {
+        for (member, state) in others(members, leader) {
+            if self.asked.contains_key(&member) {
                 continue;
             }
-            let (peers, reports, member) = (Arc::clone(peers), reports.clone(), peer.member.clone());
+            let (peers, reports, asked) = (Arc::clone(peers), reports.clone(), member.clone());
             self.waiting.insert((member.clone(), Question::Classes));
             let asking = tokio::spawn(async move {
                 let classes = tokio::time::timeout(PATIENCE, classes(&*peers, &state.url)).await.unwrap_or_default();
                 // The receiver only goes away with the herder.
                 let _ = reports.send(Event::Runs { member, url: state.url, classes });
             });
-            self.asked.insert(peer.member.clone(), AbortOnDropHandle::new(asking));
+            self.asked.insert(asked, AbortOnDropHandle::new(asking));
         }
     }
 
@@ -92,9 +91,8 @@ impl Election {
         peers: &Arc<dyn Peers>,
         reports: &mpsc::UnboundedSender<Event>,
     ) {
-        for peer in members.iter().filter(|peer| peer.member != leader) {
-            let Ok(state) = WorkerState::decode(&peer.metadata) else { continue };
-            let (peers, reports, member) = (Arc::clone(peers), reports.clone(), peer.member.clone());
+        for (member, state) in others(members, leader) {
+            let (peers, reports) = (Arc::clone(peers), reports.clone());
             self.waiting.insert((member.clone(), Question::Loads));
             let asking = tokio::spawn(async move {
                 let loads = loads(&*peers, &state.url).await;
@@ -135,6 +133,12 @@ impl Election {
     pub(super) fn cancel(&mut self) -> Option<Event> {
         self.held.take().map(|held| held.event)
     }
+}
+
+/// The members that can be asked: not the leader itself, nor one that cannot be understood.
+fn others<'a>(members: &'a [Peer], leader: &'a str) -> impl Iterator<Item = (String, WorkerState)> + 'a {
+    let others = members.iter().filter(move |peer| peer.member != leader);
+    others.filter_map(|peer| Some((peer.member.clone(), WorkerState::decode(&peer.metadata).ok()?)))
 }
 
 /// What a worker has; `None` when it does not say.
