@@ -260,9 +260,11 @@ impl Metrics {
 }
 
 impl TaskMetrics {
-    /// What the task has waited for too long, once each time it begins to.
+    /// What the task has waited for too long, once each time it begins to. Tasks ask now and then, and their load is measured then, so that
+    /// it is known for minutes and not for a whole life when a leader wants it.
     #[must_use]
     pub fn begins_to_stall(&self) -> Option<Stall> {
+        self.progress.load(self.records_in.get());
         self.progress.begins_to_stall(self.stalled_after)
     }
 

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The project's root.
@@ -18,10 +19,16 @@ pub fn millrace() -> PathBuf {
     PathBuf::from(path)
 }
 
-/// A port nobody has right now.
+/// A port nobody has, and that nobody is given while its worker is down: connections go out from higher ones, `tests/services` starts
+/// its servers on higher ones too, and one process gets each only once.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(97);
+    let mut ports = (0..10_000).map(|_| 10_000 + first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    let port =
+        ports.find_map(|port| u16::try_from(port).ok().filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()));
+    port.expect("a free port")
 }
 
 /// A worker that runs until it is dropped, stopped or killed.

@@ -85,6 +85,8 @@ pub struct Leader {
 struct Owners {
     connectors: BTreeMap<Arc<str>, Arc<str>>,
     tasks: BTreeMap<TaskId, Arc<str>>,
+    /// What members still had when they joined; they stop what was taken from them after that, and join again.
+    held: BTreeSet<TaskId>,
 }
 
 impl Leader {
@@ -133,6 +135,13 @@ impl Leader {
         self.owners.connectors.get(name).map(AsRef::as_ref)
     }
 
+    /// Whether a task of a connector may not have ended yet, as far as its worker has told. Only meaningful as long as this worker leads.
+    #[must_use]
+    pub fn runs_tasks_of(&self, name: &str) -> bool {
+        let owned = self.owners.tasks.keys();
+        owned.chain(&self.owners.held).any(|task| &*task.connector == name)
+    }
+
     /// The URL of the worker that runs a task after the last round.
     #[must_use]
     pub fn task_url(&self, task: &TaskId) -> Option<&str> {
@@ -146,6 +155,7 @@ impl Owners {
         for (peer, (_, new)) in round.peers.iter().zip(decided) {
             let url: Arc<str> = peer.state.url.as_str().into();
             let runs = new.clone().after(peer.state.assignment.as_ref());
+            owners.held.extend(peer.state.assignment.iter().flat_map(|held| held.tasks.iter().cloned()));
             owners.connectors.extend(runs.connectors.into_iter().map(|name| (name, Arc::clone(&url))));
             owners.tasks.extend(runs.tasks.into_iter().map(|task| (task, Arc::clone(&url))));
         }

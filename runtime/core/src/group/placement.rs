@@ -51,6 +51,7 @@ impl Item<'_> {
 pub(super) fn place(items: &[Item<'_>], beside: &[u64], may_move: bool) -> Vec<usize> {
     let mut board = Board::new(items, beside);
     let mut free = Vec::new();
+    let starts = items.iter().any(|item| item.held.is_none());
     for (item, it) in items.iter().enumerate() {
         match it.start(may_move) {
             Some(worker) => board.put(item, worker),
@@ -66,7 +67,7 @@ pub(super) fn place(items: &[Item<'_>], beside: &[u64], may_move: bool) -> Vec<u
     // What nobody runs yet is cheap to put elsewhere; only what is still uneven then costs moves.
     board.even_out(u64::MAX);
     if may_move {
-        board.even_out(board.worth_moving());
+        board.even_out(board.worth_moving(starts));
     }
     board.at
 }
@@ -103,12 +104,17 @@ impl<'a> Board<'a> {
         Self { items, beside, at: vec![0; items.len()], workers }
     }
 
-    /// Between workers that are not further apart, what runs stays: measured weights are never quite even.
-    fn worth_moving(&self) -> u64 {
+    /// Between workers that are not further apart, what runs stays: measured weights are never quite even. For their sake nothing moves
+    /// either because something is created or a worker's work is taken over.
+    fn worth_moving(&self, starts: bool) -> u64 {
         let uniform = self.items.windows(2).all(|pair| matches!(pair, [one, other] if one.weight == other.weight));
         let sum: u64 = self.items.iter().map(|item| item.weight).sum();
         let tenth = sum / u64::try_from(self.workers.len().max(1)).unwrap_or(1) / 10;
-        if uniform { 0 } else { tenth }
+        match (uniform, starts) {
+            (true, _) => 0,
+            (false, true) => u64::MAX,
+            (false, false) => tenth,
+        }
     }
 
     fn put(&mut self, item: usize, to: usize) {

@@ -34,6 +34,12 @@ const VALIDATE_DEADLINE: Duration = Duration::from_secs(20);
 /// For reading the configuration topic to its end (`worker.sync.timeout.ms`).
 const SYNC_DEADLINE: Duration = Duration::from_secs(3);
 
+/// For the tasks of a connector that was stopped to end, wherever they are. Workers give them up after `task.shutdown.graceful.timeout.ms`.
+const END_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Between looks whether they have.
+const END_PAUSE: Duration = Duration::from_millis(20);
+
 /// The herder of this worker, alone or in a group. Opened by [`WorkerHerder::standalone`] and [`WorkerHerder::distributed`].
 pub struct WorkerHerder {
     pub(super) commands: mpsc::UnboundedSender<Command>,
@@ -135,6 +141,26 @@ impl WorkerHerder {
         )))
     }
 
+    /// The configuration of a stopped connector, once its tasks have ended. Kafka Connect does not wait: the last commit of a task may
+    /// then undo what is written for it.
+    async fn ended(&self, name: &str) -> Result<Props> {
+        let ending = async {
+            loop {
+                let asked = name.to_owned();
+                if let Some(config) = self.ask(move |machine| machine.stopped_config(&asked)).await?? {
+                    return Ok(config);
+                }
+                tokio::time::sleep(END_PAUSE).await;
+            }
+        };
+        let late = |_| {
+            Error::external(format!(
+                "Failed to modify offsets for connector {name} because its tasks haven't stopped completely yet. This operation can be safely retried"
+            ))
+        };
+        tokio::time::timeout(END_DEADLINE, ending).await.map_err(late)?
+    }
+
     async fn put_valid(
         &self,
         name: &str,
@@ -216,8 +242,7 @@ impl Herder for WorkerHerder {
             Error::new(ErrorKind::Timeout, "Failed to read to end of config topic before modifying connector offsets")
         };
         tokio::time::timeout(SYNC_DEADLINE, self.config_topic.read_to_end()).await.map_err(late)??;
-        let asked = name.to_owned();
-        let config = self.ask(move |machine| machine.stopped_config(&asked)).await??;
+        let config = self.ended(name).await?;
         if self.peers.is_some() && self.worker.exactly_once() && self.info(name).await?.kind == "source" {
             let failed = |error| {
                 let message = "Failed to perform zombie fencing for source connector prior to modifying offsets";

@@ -149,6 +149,24 @@ fn small_differences_in_weight_move_nothing() {
 }
 
 #[test]
+fn weights_move_nothing_when_work_is_lost_or_created() {
+    let mut group = group(3);
+    group.connector("a", 30);
+    group.settle(true);
+    let heavy = tasks(&group, 1)[0].task;
+    group.connector("a", 30).loads.insert(heavy, 64);
+    group.crash(0);
+    group.settle(true);
+    assert_eq!(group.moves, 0, "one is lost");
+    group.connector("b", 4);
+    group.settle(true);
+    assert_eq!(group.moves, 0, "a connector is created");
+    group.join("http://new");
+    group.settle(true);
+    assert!(group.moves > 0, "one more worker takes its part");
+}
+
+#[test]
 fn of_two_owners_one_keeps_the_work() {
     let mut group = group(3);
     group.connector("a", 6);

@@ -68,8 +68,10 @@ impl Pair {
         rest.until("the position", &path, |offsets| offsets["offsets"][0]["offset"]["position"] == position).await;
     }
 
-    /// Stops the source, and has it go on behind so many lines.
+    /// Stops the source, and has it go on behind so many lines. What a task of Java commits as it ends may come after that, unless there
+    /// is nothing left to commit.
     async fn rewind(&self, group: &Group, rest: &Rest, lines: u32) {
+        self.stands_at(rest, self.lines).await;
         let path = format!("/connectors/{}", self.source);
         rest.ask(Method::PUT, &format!("{path}/stop"), &Value::Null, 204).await;
         rest.until_all(&self.source, 0, "STOPPED").await;

@@ -152,6 +152,10 @@ impl Membership {
         self.leader.connector_url(name).map(str::to_owned)
     }
 
+    pub(super) fn runs_tasks_of(&self, name: &str) -> bool {
+        self.leader.runs_tasks_of(name)
+    }
+
     pub(super) fn task_url(&self, id: &TaskId) -> Option<String> {
         self.leader.task_url(id).map(str::to_owned)
     }

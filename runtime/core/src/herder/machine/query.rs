@@ -66,11 +66,12 @@ impl Machine {
         self.status.topics(name).map(|used| used.topic.clone()).collect()
     }
 
-    /// The configuration of a connector whose offsets may be changed here and now.
+    /// The configuration of a connector whose offsets may be changed here and now; `None` while tasks of it may run on somewhere, as one
+    /// that ends commits where it was.
     ///
     /// # Errors
     /// Why not, in Kafka Connect's words.
-    pub fn stopped_config(&self, name: &str) -> Result<Props> {
+    pub fn stopped_config(&self, name: &str) -> Result<Option<Props>> {
         self.check_leader("Only the leader can process external offsets modification requests")?;
         let state = self.config.connector(name).ok_or_else(|| not_found(name))?;
         if state.target != TargetState::Stopped || !state.tasks().is_empty() {
@@ -78,7 +79,8 @@ impl Machine {
                 "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
             )));
         }
-        state.config.as_deref().cloned().ok_or_else(|| not_found(name))
+        let config = state.config.as_deref().ok_or_else(|| not_found(name))?;
+        Ok((!self.membership.runs_tasks_of(name)).then(|| config.clone()))
     }
 
     /// Whether this worker leads; otherwise who does.

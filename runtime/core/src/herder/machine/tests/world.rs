@@ -402,7 +402,7 @@ impl World {
         true
     }
 
-    /// No two workers of the group run the same.
+    /// No two workers of the group run the same, and nobody runs what a leader takes for ended.
     fn check(&self) {
         let mut tasks = BTreeMap::new();
         let mut connectors = BTreeMap::new();
@@ -417,6 +417,12 @@ impl World {
             }
             let slots = worker.machine.tasks.iter().filter(|(_, local)| !matches!(local.phase, Phase::Failed));
             assert_eq!(slots.count(), worker.tasks.len(), "the machine knows what runs");
+        }
+        let leads = |worker: &&Worker| worker.config_at == self.config.len() && self.coordinator.knows(&worker.member);
+        for leader in self.workers.iter().flatten().filter(leads) {
+            let ended = |id: &TaskId| matches!(leader.machine.stopped_config(&id.connector), Ok(Some(_)));
+            let wrong: Vec<_> = tasks.iter().filter(|(id, _)| ended(id)).collect();
+            assert!(wrong.is_empty(), "{wrong:?} run on");
         }
     }
 }
