@@ -35,7 +35,7 @@ const VALIDATE_DEADLINE: Duration = Duration::from_secs(20);
 const SYNC_DEADLINE: Duration = Duration::from_secs(3);
 
 /// For the tasks of a connector that was stopped to end, wherever they are. Workers give them up after `task.shutdown.graceful.timeout.ms`.
-const END_DEADLINE: Duration = Duration::from_secs(60);
+const END_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Between looks whether they have.
 const END_PAUSE: Duration = Duration::from_millis(20);
