@@ -135,8 +135,8 @@ async fn real_work_of_a_killed_worker_moves_and_no_other_task_restarts() {
         (runs, tasks)
     };
     // What is even is the load, which is measured by now; so three each is only likely.
-    let shared = |seen: &(usize, Vec<usize>)| seen.0 == WORK && seen.1[0] > 0 && seen.1.iter().sum::<usize>() == 9;
-    eventually("a share for everybody", Duration::from_mins(1), shares, shared).await;
+    let divided = |seen: &(usize, Vec<usize>)| seen.0 == WORK && seen.1[0] > 0 && seen.1.iter().sum::<usize>() == 9;
+    eventually("a share for everybody", Duration::from_mins(1), shares, divided).await;
     let (last, _) = cluster.running(0, WORK, &[0, 1, 2]).await;
     let then = written(&cluster).await;
     for (task, worker) in tasks(&last).filter(|(task, worker)| after[*task].1 == **worker) {
