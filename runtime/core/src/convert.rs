@@ -8,8 +8,11 @@ use millrace_api::config::Props;
 use millrace_api::converter::{Converter, ConverterUse, HeaderConverter};
 use millrace_api::{Error, Record, RecordBatch, Result, Writer};
 
-use crate::errors::{Failure, Stage};
+use crate::errors::{Failure, Patience, Stage};
 use crate::plugins::Plugins;
+
+/// A record, or the stage that refused it and why.
+type Converted<T> = Result<T, (Stage, Error)>;
 
 /// The converters of a task.
 pub struct Converters {
@@ -17,6 +20,7 @@ pub struct Converters {
     value: Box<dyn Converter>,
     header: Box<dyn HeaderConverter>,
     classes: [Arc<str>; 3],
+    patience: Option<Patience>,
 }
 
 impl Converters {
@@ -44,32 +48,44 @@ impl Converters {
             key: key.converter(&key_props, ConverterUse::Key)?,
             value: value.converter(&value_props, ConverterUse::Value)?,
             header: header.header_converter(&header_props)?,
+            patience: None,
         })
+    }
+
+    /// What may succeed later is tried again.
+    #[must_use]
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// Appends the records of `raw`, but for those of the topics in `except`, to `batch`; those that do not convert become
     /// failures. `origin` is the index in `raw`.
+    ///
+    /// # Errors
+    /// When the task ends while something that may still succeed is tried again.
     pub fn decode(
         &mut self,
         raw: &dyn RawRecords,
         except: &[String],
         batch: &mut RecordBatch,
         failures: &mut Vec<Failure>,
-    ) {
+    ) -> Result<()> {
+        let patience = self.patience.clone();
         for index in 0..raw.len() {
             let Some(record) = raw.get(index) else { break };
             if except.iter().any(|topic| topic == record.topic) {
                 continue;
             }
             let origin = u32::try_from(index).unwrap_or(u32::MAX);
-            match self.decode_one(&record, batch) {
+            match with(patience.as_ref(), || self.decode_one(&record, batch)) {
                 Ok(row) => batch.push(Row { origin, ..row }),
-                Err((stage, error)) => failures.push(self.failure(origin, stage, error)),
+                Err((stage, error)) => failures.push(self.failure(origin, stage, error)?),
             }
         }
+        Ok(())
     }
 
-    fn decode_one(&mut self, record: &RawRecord<'_>, batch: &mut RecordBatch) -> Result<Row, (Stage, Error)> {
+    fn decode_one(&mut self, record: &RawRecord<'_>, batch: &mut RecordBatch) -> Converted<Row> {
         let topic = record.topic;
         let (key, key_schema) = batch
             .append(|out| self.key.to_connect(topic, record.key, out))
@@ -115,18 +131,22 @@ impl Converters {
 
     /// Appends all records of `batch` to `raw` as bytes. Those that do not convert become failures. Returns, for each record
     /// of `raw`, the origin of the record it came from.
-    pub fn encode(&mut self, batch: &RecordBatch, raw: &mut RawBatch, failures: &mut Vec<Failure>) -> Vec<u32> {
+    ///
+    /// # Errors
+    /// As [`Converters::decode`].
+    pub fn encode(&mut self, batch: &RecordBatch, raw: &mut RawBatch, failures: &mut Vec<Failure>) -> Result<Vec<u32>> {
         let mut origins = Vec::with_capacity(batch.len());
+        let patience = self.patience.clone();
         for record in batch.iter() {
-            match self.encode_one(record, raw) {
+            match with(patience.as_ref(), || self.encode_one(record, raw)) {
                 Ok(()) => origins.push(record.row().origin),
-                Err((stage, error)) => failures.push(self.failure(record.row().origin, stage, error)),
+                Err((stage, error)) => failures.push(self.failure(record.row().origin, stage, error)?),
             }
         }
-        origins
+        Ok(origins)
     }
 
-    fn encode_one(&mut self, record: Record<'_>, raw: &mut RawBatch) -> Result<(), (Stage, Error)> {
+    fn encode_one(&mut self, record: Record<'_>, raw: &mut RawBatch) -> Converted<()> {
         let topic = record.topic();
         let mut values = Vec::new();
         for header in record.headers() {
@@ -154,13 +174,24 @@ impl Converters {
         .map_err(|error| (stage, error))
     }
 
-    fn failure(&self, origin: u32, stage: Stage, error: Error) -> Failure {
+    fn failure(&self, origin: u32, stage: Stage, error: Error) -> Result<Failure> {
+        if error.is_retriable() && self.patience.as_ref().is_some_and(Patience::is_over) {
+            return Err(error);
+        }
         let class = match stage {
             Stage::KeyConverter => &self.classes[0],
             Stage::ValueConverter => &self.classes[1],
             _ => &self.classes[2],
         };
-        Failure { origin, stage, class: Arc::clone(class), error }
+        Ok(Failure { origin, stage, class: Arc::clone(class), error })
+    }
+}
+
+/// Converts with patience, if there is any.
+fn with<T>(patience: Option<&Patience>, mut convert: impl FnMut() -> Converted<T>) -> Converted<T> {
+    match patience {
+        Some(patience) => patience.run(convert, |(_, error)| error.is_retriable()),
+        None => convert(),
     }
 }
 

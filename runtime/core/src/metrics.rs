@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::errors::Stage;
 use crate::progress::{Progress, Stall, TaskProgress};
 
 /// Labels of a task's metrics.
@@ -21,6 +22,14 @@ use crate::progress::{Progress, Stall, TaskProgress};
 pub struct TaskLabels {
     connector: String,
     task: i32,
+}
+
+/// Labels of a task's failures in one stage.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StageLabels {
+    connector: String,
+    task: i32,
+    stage: &'static str,
 }
 
 /// Labels of a partition's lag.
@@ -55,6 +64,7 @@ pub struct Metrics {
     records_filtered: Counters,
     records_failed: Counters,
     records_dead_lettered: Counters,
+    failures: Family<StageLabels, Counter>,
     retries: Counters,
     batch_seconds: Histograms,
     transform_seconds: Histograms,
@@ -95,6 +105,7 @@ pub struct TaskMetrics {
     pub progress: Arc<Progress>,
     /// From a record's timestamp to its acknowledgement by the other side, per batch: the oldest record.
     pub end_to_end_seconds: Histogram,
+    failures: Family<StageLabels, Counter>,
     labels: TaskLabels,
     stalled_after: Duration,
     lag: Family<LagLabels, Gauge>,
@@ -120,6 +131,7 @@ impl Metrics {
             records_filtered: Counters::default(),
             records_failed: Counters::default(),
             records_dead_lettered: Counters::default(),
+            failures: Family::default(),
             retries: Counters::default(),
             batch_seconds: histograms(),
             transform_seconds: histograms(),
@@ -151,6 +163,11 @@ impl Metrics {
             &self.records_dead_lettered,
         );
         counter("millrace_task_retries", "Batches tried again", &self.retries);
+        registry.register(
+            "millrace_task_failures",
+            "Failures of records, by the stage in which they failed; a record that was split may fail more than once",
+            self.failures.clone(),
+        );
         let mut histogram = |name: &str, help: &str, metric: &Histograms| registry.register(name, help, metric.clone());
         histogram("millrace_task_batch_seconds", "Time to deliver one batch", &self.batch_seconds);
         histogram(
@@ -197,6 +214,7 @@ impl Metrics {
             batch_seconds: self.batch_seconds.get_or_create_owned(&labels),
             transform_seconds: self.transform_seconds.get_or_create_owned(&labels),
             end_to_end_seconds: self.end_to_end_seconds.get_or_create_owned(&labels),
+            failures: self.failures.clone(),
             labels,
             stalled_after: self.stalled_after,
             lag: self.lag.clone(),
@@ -266,6 +284,12 @@ impl TaskMetrics {
     pub fn begins_to_stall(&self) -> Option<Stall> {
         self.progress.load(self.records_in.get());
         self.progress.begins_to_stall(self.stalled_after)
+    }
+
+    /// Counts a failure of a record.
+    pub fn failed_in(&self, stage: Stage) {
+        let TaskLabels { connector, task } = self.labels.clone();
+        self.failures.get_or_create_owned(&StageLabels { connector, task, stage: stage.name() }).inc();
     }
 
     /// Sets the lag of the assigned partitions and forgets those of others.

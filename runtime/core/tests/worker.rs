@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "worker/away.rs"]
+mod away;
 #[path = "worker/cluster.rs"]
 mod cluster;
 #[path = "worker/group.rs"]

@@ -11,7 +11,7 @@ use millrace_api::{Error, Result};
 
 pub use dlq::DeadLetterQueue;
 pub use oplog::{OperationLog, Outcome};
-pub use retry::{Retry, RetryPolicy};
+pub use retry::{Patience, Retry, RetryPolicy};
 
 use crate::config::ConnectorConfig;
 use crate::task::TaskId;

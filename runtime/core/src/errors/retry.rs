@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::ConnectorConfig;
 
@@ -34,6 +35,53 @@ impl RetryPolicy {
     #[must_use]
     pub fn start(self) -> Retry {
         Retry { policy: self, started: Instant::now(), attempts: 0 }
+    }
+}
+
+/// Tries again on a thread that may block, as long as the policy allows and the task goes on. Made for converters: a schema registry may
+/// be away for a while.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    policy: RetryPolicy,
+    cancel: CancellationToken,
+}
+
+impl Patience {
+    /// Of a task that `cancel` ends.
+    #[must_use]
+    pub fn new(policy: RetryPolicy, cancel: CancellationToken) -> Self {
+        Self { policy, cancel }
+    }
+
+    /// What `attempt` comes to when it is made again for as long as `may` says that it may succeed later.
+    ///
+    /// # Errors
+    /// That of the last attempt.
+    pub fn run<T, E>(&self, mut attempt: impl FnMut() -> Result<T, E>, may: impl Fn(&E) -> bool) -> Result<T, E> {
+        let mut retry = None;
+        loop {
+            let outcome = attempt();
+            let again = outcome.as_ref().err().is_some_and(&may);
+            if !again || !self.pause(retry.get_or_insert_with(|| self.policy.start())) {
+                return outcome;
+            }
+        }
+    }
+
+    /// Whether the task ends: what failed may still succeed, and the next task will see.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    fn pause(&self, retry: &mut Retry) -> bool {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        runtime.block_on(async {
+            tokio::select! {
+                again = retry.wait() => again,
+                () = self.cancel.cancelled() => false,
+            }
+        })
     }
 }
 

@@ -162,6 +162,7 @@ impl Delivery {
     }
 
     fn judge(&self, failure: &Failure, raw: &dyn RawRecords) -> Result<()> {
+        self.metrics.failed_in(failure.stage);
         self.tolerance.judge(failure, raw.get(failure.origin as usize).as_ref())
     }
 }

@@ -91,7 +91,7 @@ impl Stages {
         let started = Instant::now();
         let mut batch = RecordBatch::with_capacity(raw.len(), raw.bytes() * 2);
         let mut failures = Vec::new();
-        self.converters.decode(&*raw, &self.internal_topics, &mut batch, &mut failures);
+        self.converters.decode(&*raw, &self.internal_topics, &mut batch, &mut failures)?;
         let report = self.chain.apply(&mut batch)?;
         refuse_internal(&self.internal_topics, &mut batch, &mut failures);
         copy_internal(&*raw, &self.internal_topics, &mut batch)?;

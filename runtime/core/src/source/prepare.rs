@@ -62,7 +62,7 @@ impl Stages {
             .collect();
         refuse_illegal_topics(&mut batch, &mut failures);
         let mut raw = RawBatch::new();
-        let origins = self.converters.encode(&batch, &mut raw, &mut failures);
+        let origins = self.converters.encode(&batch, &mut raw, &mut failures)?;
         Ok(Prepared {
             raw,
             origins,

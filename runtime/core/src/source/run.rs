@@ -260,6 +260,7 @@ impl Pump {
         for topic in prepared.raw.topics() {
             self.listener.topic_used(topic);
         }
+        prepared.failures.iter().for_each(|failure| self.metrics.failed_in(failure.stage));
         let failed = prepared.failed();
         self.metrics.records_failed.inc_by(failed as u64);
         self.metrics.records_dropped.inc_by(prepared.dropped as u64);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Ended, Slot, Worker, supervise};
 use crate::config::{ConnectorConfig, SinkConnectorConfig};
 use crate::convert::{Converters, strip_prefix};
-use crate::errors::{DeadLetterQueue, OperationLog, Tolerance};
+use crate::errors::{DeadLetterQueue, OperationLog, Patience, Tolerance};
 use crate::herder::State;
 use crate::herder::machine::Event;
 use crate::offsets::OffsetWriter;
@@ -142,6 +142,7 @@ impl Worker {
         options.buffer_bytes = self.parts.config.task_buffer_bytes;
         options.overrides = consumer_overrides(&start.connector, &group, self.parts.kafka);
         let cancel = CancellationToken::new();
+        let tolerance = Tolerance::new(&config.common, start.id.clone());
         let overrides = strip_prefix(&start.connector, "producer.override");
         Ok(Box::new(SinkRun {
             id: start.id.clone(),
@@ -152,11 +153,11 @@ impl Worker {
                 connector: Arc::clone(&start.id.connector),
                 task: start.id.task,
                 group,
-                services: self.services(cancel),
+                services: self.services(cancel.clone()),
             },
-            converters: Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?,
+            converters: self.converters(start, Patience::new(tolerance.retry(), cancel))?,
             chain: self.parts.plugins.components.chain(&start.connector)?,
-            tolerance: Tolerance::new(&config.common, start.id.clone()),
+            tolerance,
             dlq: DeadLetterQueue::open(&config, &start.id, overrides.clone(), &**log).await?,
             oplog: OperationLog::open(&config, &start.id, overrides, &**log).await?,
             consumer: log.consumer(options).await?,
@@ -167,6 +168,10 @@ impl Worker {
             wanted: start.wanted.clone(),
             listener: Listener::new(self, start),
         }))
+    }
+
+    fn converters(&self, start: &Start, patience: Patience) -> Result<Converters> {
+        Ok(Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?.patient(patience))
     }
 
     async fn build_source(self: &Arc<Self>, start: &Start, task: Box<dyn SourceTask>) -> Result<Box<SourceRun>> {
@@ -190,6 +195,8 @@ impl Worker {
         } else {
             Arc::new(LazyProducer::new(Arc::clone(log), producer))
         };
+        let cancel = CancellationToken::new();
+        let tolerance = Tolerance::new(&config, start.id.clone());
         Ok(Box::new(SourceRun {
             id: start.id.clone(),
             task,
@@ -199,14 +206,14 @@ impl Worker {
                 task: start.id.task,
                 offsets: offsets.reader().await?,
                 exactly_once,
-                services: self.services(CancellationToken::new()),
+                services: self.services(cancel.clone()),
             },
-            converters: Converters::new(&self.parts.plugins, &start.connector, &self.parts.props)?,
+            converters: self.converters(start, Patience::new(tolerance.retry(), cancel))?,
             chain: self.parts.plugins.components.chain(&start.connector)?,
             offsets: OffsetWriter::new(offsets, Arc::clone(&producer)),
             producer,
             topics: TopicCreation::new(&start.connector)?,
-            tolerance: Tolerance::new(&config, start.id.clone()),
+            tolerance,
             metrics: self.metrics.task(&start.id.connector, start.id.task),
             flush_interval: self.commit_interval(),
             drain_deadline: self.drain_deadline(),

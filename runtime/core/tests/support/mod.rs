@@ -1,5 +1,6 @@
 //! A worker over the embedded log with connectors that do as a test says.
 
+pub mod away;
 pub mod faults;
 
 use std::collections::HashMap;
@@ -34,6 +35,8 @@ pub struct Seen {
     pub committed: Mutex<Vec<u64>>,
     /// Groups that sink tasks were told of.
     pub groups: Mutex<Vec<String>>,
+    /// See [`away::Away`].
+    pub away: Arc<AtomicU32>,
 }
 
 /// A sink that keeps the numbers it is given. `mode`: `ok`, `retry` (each batch fails once), `odd` (odd numbers fail their
@@ -203,7 +206,9 @@ pub fn parts(dir: &std::path::Path, more: &[(&str, &str)], log: Arc<dyn Log>, se
     worker.extend(props(more));
     let kinds = [ConnectorType::Sink, ConnectorType::Source];
     let plugins = kinds.map(|kind| Arc::new(TestPlugin { seen: Arc::clone(seen), kind }) as Arc<dyn ConnectorPlugin>);
-    let plugins = Plugins::new(plugins.into(), millrace_converters::plugins(), Arc::new(NoComponents));
+    let mut converters = millrace_converters::plugins();
+    converters.push(Box::new(away::Away(Arc::clone(&seen.away))));
+    let plugins = Plugins::new(plugins.into(), converters, Arc::new(NoComponents));
     WorkerParts {
         config: WorkerConfig::parse(&worker).expect("a worker configuration"),
         props: worker,
