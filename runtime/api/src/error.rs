@@ -68,7 +68,7 @@ struct Inner {
     message: Cow<'static, str>,
     context: Vec<(&'static str, String)>,
     url: Option<String>,
-    class: Option<&'static str>,
+    class: Option<Cow<'static, str>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -118,11 +118,36 @@ impl Error {
         self.inner.url.as_deref()
     }
 
-    /// Names another Java class in traces than the kind's.
+    /// Names another Java class in traces and dead letters than the kind's.
     #[must_use]
-    pub fn shown_as(mut self, java_class: &'static str) -> Self {
-        self.inner.class = Some(java_class);
+    pub fn shown_as(mut self, java_class: impl Into<Cow<'static, str>>) -> Self {
+        self.inner.class = Some(java_class.into());
         self
+    }
+
+    /// The Java class that traces and dead letters name.
+    #[must_use]
+    pub fn java_class(&self) -> &str {
+        self.inner.class.as_deref().unwrap_or_else(|| self.inner.kind.java_class())
+    }
+
+    /// Why a component failed a record, as [`Error::of_reason`] reads it.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        self.inner.class.as_ref().map_or_else(|| self.to_string(), |class| format!("{class}: {self}"))
+    }
+
+    /// The fault of a record for the reason that a component gives, which may begin with the name of a Java exception and a colon.
+    #[must_use]
+    pub fn of_reason(reason: String) -> Self {
+        let is_class = |name: &str| {
+            let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '$');
+            name.contains('.') && name.ends_with("Exception") && name.chars().all(legal)
+        };
+        match reason.split_once(": ") {
+            Some((class, message)) if is_class(class) => Self::data(message.to_owned()).shown_as(class.to_owned()),
+            _ => Self::data(reason),
+        }
     }
 
     /// Adds a context pair, outermost last.
@@ -163,11 +188,24 @@ impl Error {
         matches!(self.inner.kind, ErrorKind::Retriable | ErrorKind::Timeout)
     }
 
+    /// The message with its context and its causes, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let joint = if text.ends_with(": ") { "" } else { ": " };
+            text.push_str(joint);
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
     /// The text shown as `trace` in a status: class, message, context, then each cause on its own line.
     #[must_use]
     pub fn trace(&self) -> String {
-        let class = self.inner.class.unwrap_or_else(|| self.inner.kind.java_class());
-        let mut text = format!("{class}: {self}");
+        let mut text = format!("{}: {self}", self.java_class());
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             text.push_str("\nCaused by: ");

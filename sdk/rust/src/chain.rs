@@ -194,7 +194,7 @@ impl Run<'_> {
             Err((stage, error)) => {
                 self.lend_heap();
                 self.delta.heap().truncate(start);
-                self.delta.fail(u32::try_from(stage).unwrap_or(0), &error.to_string());
+                self.delta.fail(u32::try_from(stage).unwrap_or(0), &error.reason());
                 self.lend_heap();
             }
         }

@@ -18,7 +18,7 @@ mod worker;
 pub use cluster::{Cluster, States};
 pub use http::{Answer, Http};
 pub use lines::{Appender, Arrived, Difference};
-pub use states::{history, records};
+pub use states::{Stored, history, records, stored};
 pub use worker::{Worker, free_port, millrace, repository};
 
 use std::time::{Duration, Instant};

@@ -7,8 +7,26 @@ use millrace_kafka::{ClientProps, KafkaLog};
 
 use crate::endpoint;
 
-/// All records of a topic, in the order of their partitions: key and value.
+/// A record of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; none is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Its headers.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
+}
+
+/// Keys and values of all records of a topic, in the order of their partitions.
 pub async fn records(topic: &str) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    stored(topic).await.into_iter().map(|record| (record.key.unwrap_or_default(), record.value)).collect()
+}
+
+/// All records of a topic, in the order of their partitions.
+pub async fn stored(topic: &str) -> Vec<Stored> {
     let log = KafkaLog::new(&endpoint("MILLRACE_TEST_KAFKA"), ClientProps::default()).expect("a client");
     let partitions = log.offsets(topic, false).await.expect("the topic").len();
     let from = (0..i32::try_from(partitions).expect("few")).map(|p| (TopicPartition::new(topic, p), -2)).collect();
@@ -20,7 +38,14 @@ pub async fn records(topic: &str) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         match consumer.next().await.expect("an event") {
             Event::Records(records) => {
                 for record in (0..records.len()).filter_map(|index| records.get(index)) {
-                    found.push((record.key.unwrap_or_default().to_vec(), record.value.map(<[u8]>::to_vec)));
+                    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+                    let headers = record.headers.iter().map(|(name, value)| ((*name).to_owned(), owned(*value)));
+                    found.push(Stored {
+                        key: owned(record.key),
+                        value: owned(record.value),
+                        headers: headers.collect(),
+                        timestamp: record.timestamp,
+                    });
                 }
             }
             Event::EndOfPartition { .. } => open -= 1,

@@ -65,7 +65,9 @@ impl<S: Side> Transform for ExtractField<S> {
         }
         let Self { field, path, schemas, replace_null, .. } = self;
         let located = schemas.get_or_try(schema, |schema| {
-            path.locate(schema)?.ok_or_else(|| Error::data(format!("Unknown field: {field}")))
+            path.locate(schema)?.ok_or_else(|| {
+                Error::data(format!("Unknown field: {field}")).shown_as("java.lang.IllegalArgumentException")
+            })
         })?;
         let extracted = if value.is_null() { Value::NULL } else { located.in_struct(schema, value, *replace_null)? };
         out.copy(S::PART, Some(&located.schema), extracted);

@@ -317,12 +317,14 @@ impl<'j> Cursor<'j> {
 
     #[cold]
     pub(super) fn fail(&self, what: &'static str) -> Error {
-        let at = self.at;
-        Error::data(format!(
-            "Converting byte[] to Kafka Connect data failed due to serialization error: {what} at byte {at}"
-        ))
+        // The message ends as Kafka Connect's does; what it says of Jackson's exception is said of the cause.
+        Error::data("Converting byte[] to Kafka Connect data failed due to serialization error: ")
+            .because(format!("{SERIALIZATION}: {what} at byte {}", self.at))
     }
 }
+
+/// The class of the cause.
+const SERIALIZATION: &str = "org.apache.kafka.common.errors.SerializationException";
 
 /// Number of bytes before the first quote, backslash or control character, and whether those are all ASCII. The flag may be
 /// `false` for ASCII text that is followed by something else.

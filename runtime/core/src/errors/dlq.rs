@@ -79,7 +79,7 @@ impl DeadLetterQueue {
             ("__connect.errors.task.id", &task),
             ("__connect.errors.stage", failure.stage.name()),
             ("__connect.errors.class.name", &failure.class),
-            ("__connect.errors.exception.class.name", failure.error.kind().java_class()),
+            ("__connect.errors.exception.class.name", failure.error.java_class()),
             ("__connect.errors.exception.message", failure.error.message()),
             ("__connect.errors.exception.stacktrace", &stacktrace),
         ];

@@ -192,7 +192,7 @@ impl Outcomes {
             set(*origin, Outcome::Dropped);
         }
         for failure in failures {
-            set(failure.origin, Outcome::Failed(failure.error.to_string()));
+            set(failure.origin, Outcome::Failed(failure.error.line()));
         }
         Self { by_index }
     }

@@ -20,6 +20,9 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use super::batch::KafkaBatch;
 use super::{Failure, code_of, text};
 
+/// Records that the first pull of a consumer has room for.
+const FIRST_ROOM: usize = 64;
+
 /// A consumer and its record queue.
 pub(crate) struct QueueConsumer<C: ConsumerContext + 'static> {
     /// `Some` until dropped.
@@ -110,18 +113,22 @@ impl<C: ConsumerContext + 'static> QueueConsumer<C> {
         }
     }
 
-    /// Takes up to `most` records without waiting. The batch keeps the consumer alive.
+    /// Takes up to `most` records without waiting, and at first fewer: `buffer` is to be the one of the last call, and grows as it fills
+    /// up, so that an idle consumer has a small one. The batch keeps the consumer alive.
     pub(crate) fn pull(self: &Arc<Self>, most: usize, buffer: &mut Vec<*mut rd_kafka_message_t>) -> Pulled {
-        buffer.clear();
-        buffer.resize(most, null_mut());
-        // SAFETY: room for `most` pointers; what is written to it is ours to destroy.
-        let count = unsafe { rd_kafka_consume_batch_queue(self.data.as_ptr(), 0, buffer.as_mut_ptr(), most) };
+        let room = buffer.len().clamp(FIRST_ROOM.min(most), most);
+        buffer.resize(room, null_mut());
+        // SAFETY: room for so many pointers; what is written to it is ours to destroy.
+        let count = unsafe { rd_kafka_consume_batch_queue(self.data.as_ptr(), 0, buffer.as_mut_ptr(), room) };
         let count = usize::try_from(count).unwrap_or(0);
         let mut pulled =
             Pulled { batch: KafkaBatch::new(Arc::clone(self) as _, count), ends: Vec::new(), failures: Vec::new() };
         for message in buffer.iter().take(count).filter_map(|message| NonNull::new(*message)) {
             // SAFETY: a message we own, given up here.
             unsafe { pulled.sort(message) };
+        }
+        if count == room {
+            buffer.resize(room.saturating_mul(8).min(most), null_mut());
         }
         pulled
     }

@@ -30,6 +30,12 @@ impl Group {
         Self { name: format!("{label}-{since}"), properties, dir, started: AtomicU32::new(0) }
     }
 
+    /// The same with one more property.
+    pub(crate) fn with(mut self, property: &str) -> Self {
+        self.properties = format!("{}\n{property}", self.properties);
+        self
+    }
+
     /// A file of this run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod dead_letters;
 mod files;
 mod group;
 mod mixed;

@@ -161,5 +161,6 @@ pub(super) fn is_timestamp(schema: &Schema) -> Result<()> {
     }
     let name = schema.name.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
     let kind = schema.kind.name();
-    Err(Error::data(format!("Schema Schema{{{name}{kind}}} does not correspond to a known timestamp type format")))
+    let message = format!("Schema Schema{{{name}{kind}}} does not correspond to a known timestamp type format");
+    Err(Error::data(message).shown_as("org.apache.kafka.connect.errors.ConnectException"))
 }

@@ -72,7 +72,7 @@ impl Applier {
                 }
                 Verdict::Fail => {
                     let failure = failures.next_if(|failure| failure.input == index).unwrap_or_default();
-                    let (error, stage) = (Error::data(failure.reason), failure.stage);
+                    let (error, stage) = (Error::of_reason(failure.reason), failure.stage);
                     self.applied.failed.push(Failed { row, error, stage });
                 }
             }
