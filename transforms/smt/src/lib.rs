@@ -17,6 +17,7 @@ mod regex_router;
 mod replace_field;
 mod replacement;
 mod timestamp_converter;
+mod timestamp_router;
 mod topics;
 mod value_to_key;
 
@@ -29,6 +30,7 @@ pub use part::{OnKey, OnValue, Side};
 pub use regex_router::RegexRouter;
 pub use replace_field::ReplaceField;
 pub use timestamp_converter::TimestampConverter;
+pub use timestamp_router::TimestampRouter;
 pub use value_to_key::ValueToKey;
 
 millrace_sdk::export_smt!(
@@ -46,6 +48,7 @@ millrace_sdk::export_smt!(
     ReplaceField<OnValue>,
     TimestampConverter<OnKey>,
     TimestampConverter<OnValue>,
+    TimestampRouter,
     ValueToKey;
     predicates predicates::HasHeaderKey, predicates::RecordIsTombstone, predicates::TopicNameMatches,
 );
