@@ -6,6 +6,7 @@
 pub mod predicates;
 pub mod regex;
 
+mod drop_headers;
 mod extract_field;
 mod field_path;
 mod filter;
@@ -21,6 +22,7 @@ mod timestamp_router;
 mod topics;
 mod value_to_key;
 
+pub use drop_headers::DropHeaders;
 pub use extract_field::ExtractField;
 pub use filter::Filter;
 pub use hoist_field::HoistField;
@@ -34,6 +36,7 @@ pub use timestamp_router::TimestampRouter;
 pub use value_to_key::ValueToKey;
 
 millrace_sdk::export_smt!(
+    DropHeaders,
     ExtractField<OnKey>,
     ExtractField<OnValue>,
     Filter,

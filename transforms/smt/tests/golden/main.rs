@@ -26,6 +26,7 @@ macro_rules! cases {
     )*};
 }
 cases!(
+    drop_headers,
     extract_field,
     filter,
     hoist_field,
