@@ -12,6 +12,7 @@ mod field_path;
 mod filter;
 mod hoist_field;
 mod insert_field;
+mod insert_header;
 mod mask_field;
 mod part;
 mod regex_router;
@@ -27,6 +28,7 @@ pub use extract_field::ExtractField;
 pub use filter::Filter;
 pub use hoist_field::HoistField;
 pub use insert_field::InsertField;
+pub use insert_header::InsertHeader;
 pub use mask_field::MaskField;
 pub use part::{OnKey, OnValue, Side};
 pub use regex_router::RegexRouter;
@@ -44,6 +46,7 @@ millrace_sdk::export_smt!(
     HoistField<OnValue>,
     InsertField<OnKey>,
     InsertField<OnValue>,
+    InsertHeader,
     MaskField<OnKey>,
     MaskField<OnValue>,
     RegexRouter,

@@ -31,6 +31,8 @@ cases!(
     filter,
     hoist_field,
     insert_field,
+    insert_header,
+    insert_header_random,
     mask_field,
     predicates,
     regex_random,
