@@ -10,6 +10,7 @@ mod drop_headers;
 mod extract_field;
 mod field_path;
 mod filter;
+mod header_from;
 mod hoist_field;
 mod insert_field;
 mod insert_header;
@@ -26,6 +27,7 @@ mod value_to_key;
 pub use drop_headers::DropHeaders;
 pub use extract_field::ExtractField;
 pub use filter::Filter;
+pub use header_from::HeaderFrom;
 pub use hoist_field::HoistField;
 pub use insert_field::InsertField;
 pub use insert_header::InsertHeader;
@@ -42,6 +44,8 @@ millrace_sdk::export_smt!(
     ExtractField<OnKey>,
     ExtractField<OnValue>,
     Filter,
+    HeaderFrom<OnKey>,
+    HeaderFrom<OnValue>,
     HoistField<OnKey>,
     HoistField<OnValue>,
     InsertField<OnKey>,

@@ -29,6 +29,8 @@ cases!(
     drop_headers,
     extract_field,
     filter,
+    header_from,
+    header_from_random,
     hoist_field,
     insert_field,
     insert_header,
