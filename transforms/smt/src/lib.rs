@@ -19,6 +19,7 @@ mod part;
 mod regex_router;
 mod replace_field;
 mod replacement;
+mod set_schema_metadata;
 mod timestamp_converter;
 mod timestamp_router;
 mod topics;
@@ -35,6 +36,7 @@ pub use mask_field::MaskField;
 pub use part::{OnKey, OnValue, Side};
 pub use regex_router::RegexRouter;
 pub use replace_field::ReplaceField;
+pub use set_schema_metadata::SetSchemaMetadata;
 pub use timestamp_converter::TimestampConverter;
 pub use timestamp_router::TimestampRouter;
 pub use value_to_key::ValueToKey;
@@ -56,6 +58,8 @@ millrace_sdk::export_smt!(
     RegexRouter,
     ReplaceField<OnKey>,
     ReplaceField<OnValue>,
+    SetSchemaMetadata<OnKey>,
+    SetSchemaMetadata<OnValue>,
     TimestampConverter<OnKey>,
     TimestampConverter<OnValue>,
     TimestampRouter,

@@ -40,6 +40,7 @@ cases!(
     regex_random,
     regex_router,
     replace_field,
+    set_schema_metadata,
     simple_date_format,
     simple_date_format_random,
     timestamp_converter,
