@@ -10,6 +10,7 @@ mod drop_headers;
 mod extract_field;
 mod field_path;
 mod filter;
+mod flatten;
 mod header_from;
 mod hoist_field;
 mod insert_field;
@@ -28,6 +29,7 @@ mod value_to_key;
 pub use drop_headers::DropHeaders;
 pub use extract_field::ExtractField;
 pub use filter::Filter;
+pub use flatten::Flatten;
 pub use header_from::HeaderFrom;
 pub use hoist_field::HoistField;
 pub use insert_field::InsertField;
@@ -46,6 +48,8 @@ millrace_sdk::export_smt!(
     ExtractField<OnKey>,
     ExtractField<OnValue>,
     Filter,
+    Flatten<OnKey>,
+    Flatten<OnValue>,
     HeaderFrom<OnKey>,
     HeaderFrom<OnValue>,
     HoistField<OnKey>,

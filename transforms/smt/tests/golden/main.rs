@@ -29,6 +29,8 @@ cases!(
     drop_headers,
     extract_field,
     filter,
+    flatten,
+    flatten_random,
     header_from,
     header_from_random,
     hoist_field,
