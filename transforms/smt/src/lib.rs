@@ -6,6 +6,7 @@
 pub mod predicates;
 pub mod regex;
 
+mod cast;
 mod drop_headers;
 mod extract_field;
 mod field_path;
@@ -26,6 +27,7 @@ mod timestamp_router;
 mod topics;
 mod value_to_key;
 
+pub use cast::Cast;
 pub use drop_headers::DropHeaders;
 pub use extract_field::ExtractField;
 pub use filter::Filter;
@@ -44,6 +46,8 @@ pub use timestamp_router::TimestampRouter;
 pub use value_to_key::ValueToKey;
 
 millrace_sdk::export_smt!(
+    Cast<OnKey>,
+    Cast<OnValue>,
     DropHeaders,
     ExtractField<OnKey>,
     ExtractField<OnValue>,

@@ -26,6 +26,8 @@ macro_rules! cases {
     )*};
 }
 cases!(
+    cast,
+    cast_random,
     drop_headers,
     extract_field,
     filter,
