@@ -7,8 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The guests and the crates they consist of.
-const CRATES: [&str; 6] =
-    ["transforms/smt", "transforms/aggregates", "transforms/dates", "sdk/rust", "runtime/api", "runtime/macros"];
+const CRATES: [&str; 7] = [
+    "transforms/smt",
+    "transforms/aggregates",
+    "transforms/dates",
+    "transforms/literals",
+    "sdk/rust",
+    "runtime/api",
+    "runtime/macros",
+];
 
 fn main() -> ExitCode {
     match build() {

@@ -153,6 +153,22 @@ impl Field {
 }
 
 impl Kind {
+    /// All of them, in Java's order.
+    pub const ALL: [Kind; 12] = [
+        Kind::Int8,
+        Kind::Int16,
+        Kind::Int32,
+        Kind::Int64,
+        Kind::Float32,
+        Kind::Float64,
+        Kind::Boolean,
+        Kind::String,
+        Kind::Bytes,
+        Kind::Array,
+        Kind::Map,
+        Kind::Struct,
+    ];
+
     /// Upper-case name, as in Java (`INT8` … `STRUCT`).
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -173,20 +189,6 @@ impl Kind {
     }
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        const KINDS: [Kind; 12] = [
-            Kind::Int8,
-            Kind::Int16,
-            Kind::Int32,
-            Kind::Int64,
-            Kind::Float32,
-            Kind::Float64,
-            Kind::Boolean,
-            Kind::String,
-            Kind::Bytes,
-            Kind::Array,
-            Kind::Map,
-            Kind::Struct,
-        ];
-        KINDS.get(usize::from(byte)).copied()
+        Self::ALL.get(usize::from(byte)).copied()
     }
 }

@@ -177,9 +177,8 @@ impl Plugins {
             add(plugin.class(), plugin.kind().name(), plugin.version());
         }
         if !connectors_only {
-            for plugin in &self.converters {
-                add(plugin.class(), "converter", env!("CARGO_PKG_VERSION"));
-                add(plugin.class(), "header_converter", env!("CARGO_PKG_VERSION"));
+            for (headers, kind) in [(false, "converter"), (true, "header_converter")] {
+                self.converter_classes(headers).iter().for_each(|class| add(class, kind, env!("CARGO_PKG_VERSION")));
             }
             for plugin in self.components.plugins() {
                 match plugin.kind {
@@ -217,11 +216,13 @@ impl Plugins {
 
 fn kind_order(kind: &str) -> u8 {
     match kind {
-        "sink" | "source" => 0,
-        "converter" => 1,
-        "header_converter" => 2,
-        "transformation" => 3,
-        _ => 4,
+        "sink" => 0,
+        "source" => 1,
+        "transformation" => 2,
+        "predicate" => 3,
+        "converter" => 4,
+        "header_converter" => 5,
+        _ => 6,
     }
 }
 

@@ -125,6 +125,10 @@ impl Attributes {
                         let path: Path = meta.value()?.parse()?;
                         found.validator = Some(quote! { Custom(#path) });
                     }
+                    "check_verbatim" => {
+                        let path: Path = meta.value()?.parse()?;
+                        found.validator = Some(quote! { Verbatim(#path) });
+                    }
                     "order" => found.order = Some(meta.value()?.parse::<syn::LitInt>()?.base10_parse()?),
                     "range" => found.validator = Some(range(&text(&meta)?)?),
                     "name" => found.name = Some(text(&meta)?.value()),

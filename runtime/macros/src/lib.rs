@@ -12,6 +12,7 @@
 //! | `non_empty` | text must not be empty |
 //! | `distinct`, `distinct_non_empty` | a list's items must not be empty, nor the same twice |
 //! | `check = path` | `fn(&str) -> Result<(), String>` |
+//! | `check_verbatim = path` | the same, whose error is the whole message |
 //! | `kind = "class"` | when the Rust type does not tell: `class`, `short` |
 //! | `group = "…"`, `order = 1`, `width = "long"`, `display = "…"` | for forms |
 //! | `recommended("a", "b")`, `dependents("x")` | for forms |

@@ -155,7 +155,8 @@ pub fn configure(plugins: &[Plugin], stages: Vec<Stage>) -> Result<types::Needs,
         };
         let stage = stages.get(index);
         let predicate = stage.and_then(|stage| stage.predicate.as_ref()).map(|(class, _)| class);
-        refusal(index, &error, keys(stage.map(|stage| &stage.class)).and(keys(predicate)))
+        let config = stage.map(|stage| stage.config.clone()).unwrap_or_default();
+        refusal(index, &error, keys(stage.map(|stage| &stage.class)).and(keys(predicate)), &config)
     })?;
     let needs = needs(chain.needs());
     CHAIN.set(chain);
@@ -192,7 +193,7 @@ pub fn configure_aggregate(
     let props = config.into_iter().collect();
     let folder = AggregatePlugin::configure(plugins, class, &props).map_err(|error| {
         let plugin = plugins.iter().find(|plugin| plugin.class == class);
-        refusal(0, &error, plugin.map(|plugin| (plugin.def)()).unwrap_or_default())
+        refusal(0, &error, plugin.map(|plugin| (plugin.def)()).unwrap_or_default(), &props)
     })?;
     let needs = needs(folder.needs());
     AGGREGATE.set(Some(folder));
@@ -214,8 +215,8 @@ fn needs(needs: Needs) -> types::Needs {
     types::Needs { key: needs.key, value: needs.value, headers: needs.headers }
 }
 
-/// Finds the key that a message in Kafka's wording speaks of.
-fn refusal(stage: usize, error: &Error, def: ConfigDef) -> types::ConfigError {
+/// Finds the key that a message in Kafka's wording speaks of, or that was refused with it.
+fn refusal(stage: usize, error: &Error, def: ConfigDef, config: &Props) -> types::ConfigError {
     let message = match error.kind() {
         ErrorKind::Config => error.to_string(),
         _ => error.trace(),
@@ -224,6 +225,7 @@ fn refusal(stage: usize, error: &Error, def: ConfigDef) -> types::ConfigError {
         message.contains(&format!(" configuration {}:", key.name))
             || message.contains(&format!("\"{}\"", key.name))
             || message.contains(&format!("Configuration '{}'", key.name))
+            || key.validate(config).errors.contains(&message)
     };
     let key = def.keys.into_iter().find(named).map(|key| key.name);
     types::ConfigError { stage: u32::try_from(stage).unwrap_or(0), key, message }
@@ -284,6 +286,8 @@ fn valid(validator: Validator) -> types::ValidValues {
         Validator::OneOfThese(texts) => types::ValidValues::OneOf(texts.to_vec()),
         Validator::OneOfTheseIgnoreCase(texts) => types::ValidValues::OneOfIgnoreCase(texts.to_vec()),
         Validator::NonEmpty => types::ValidValues::NonEmpty,
-        Validator::Distinct | Validator::DistinctNonEmpty | Validator::Custom(_) => types::ValidValues::Custom,
+        Validator::Distinct | Validator::DistinctNonEmpty | Validator::Custom(_) | Validator::Verbatim(_) => {
+            types::ValidValues::Custom
+        }
     }
 }

@@ -55,6 +55,20 @@ pub(crate) fn require_struct(value: Value<'_>, purpose: &str) -> Result<()> {
     Err(Error::data(format!("Only Struct objects supported for [{purpose}], found: {}", class_name(value))))
 }
 
+/// Refuses schemas without fields.
+pub(crate) fn require_struct_schema(schema: &Schema) -> Result<()> {
+    if schema.kind == Kind::Struct {
+        return Ok(());
+    }
+    Err(Error::data("Cannot list fields on non-struct type"))
+}
+
+/// A schema as error messages show it (`ConnectSchema.toString`).
+pub(crate) fn shown(schema: &Schema) -> String {
+    let name = schema.name.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
+    format!("Schema{{{name}{}}}", schema.kind.name())
+}
+
 /// The Java class of a value, which error messages name.
 pub(crate) fn class_name(value: Value<'_>) -> &'static str {
     match value.tag() {

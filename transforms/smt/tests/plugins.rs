@@ -8,6 +8,8 @@ use millrace_api::config::{ConfigKey, Default};
 use millrace_api::value::Tag;
 use millrace_api::{Value, Writer};
 use millrace_sdk::StageConfig;
+use millrace_sdk::bindings::smt::exports::millrace::connect::transformations::Stage;
+use millrace_sdk::export::configure;
 use millrace_sdk::testing::{TestChain, props};
 use millrace_smt::regex::{Pattern, TooSlow};
 
@@ -143,4 +145,46 @@ fn a_pattern_that_backtracks_without_end_is_given_up() {
     let pattern = Pattern::compile("((a*)*)*b").expect("a pattern");
     let text: Vec<char> = "a".repeat(40).chars().collect();
     assert_eq!(pattern.matches(&text), Err(TooSlow));
+}
+
+#[test]
+fn stages_hand_headers_on() {
+    let mut batch = batch();
+    let move_time = StageConfig {
+        predicate: Some((format!("{PACKAGE}predicates.RecordIsTombstone"), props(&[]))),
+        negate: true,
+        ..stage("HeaderFrom$Value", &[("fields", "time"), ("headers", "t"), ("operation", "move")])
+    };
+    let stages = [
+        stage("InsertHeader", &[("header", "a"), ("value.literal", "[1, 300]")]),
+        stage("InsertHeader", &[("header", "b"), ("value.literal", "2026-11-20")]),
+        move_time,
+        stage("DropHeaders", &[("headers", "a")]),
+    ];
+    let applied =
+        TestChain::of(millrace_smt::plugins(), &stages).expect("configured").apply(&mut batch).expect("a delta");
+    assert!(applied.failed.is_empty());
+    let names = |index| {
+        let record = batch.get(index).expect("a record");
+        record.headers().map(|header| (header.name.to_owned(), header.schema.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(names(0), [("b".to_owned(), true), ("t".to_owned(), false)]);
+    assert_eq!(names(1), [("b".to_owned(), true)]);
+    assert_eq!(batch.get(0).expect("a record").value().count(), Some(0));
+}
+
+/// A message in Kafka Connect's words need not name the key.
+#[test]
+fn a_refusal_names_its_key() {
+    let refused = |class: &str, config: &[(&str, &str)]| {
+        let pairs = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let stage = Stage { class: format!("{PACKAGE}{class}"), config: pairs, predicate: None, negate: false };
+        let error = configure(millrace_smt::plugins(), vec![stage]).expect_err("refused");
+        (error.key.unwrap_or_default(), error.message)
+    };
+    let (key, message) = refused("Cast$Value", &[("spec", "")]);
+    assert_eq!((&*key, &*message), ("spec", "Must specify at least one field to cast."));
+    assert_eq!(refused("Cast$Value", &[("spec", ":")]).0, "spec");
+    assert_eq!(refused("HeaderFrom$Key", &[("fields", ""), ("headers", "a"), ("operation", "move")]).0, "fields");
+    assert_eq!(refused("SetSchemaMetadata$Key", &[]).0, "");
 }

@@ -118,6 +118,8 @@ pub enum Validator {
     DistinctNonEmpty,
     /// Whatever this function accepts; it returns the cause when it does not.
     Custom(fn(&str) -> std::result::Result<(), String>),
+    /// As [`Validator::Custom`], but the cause is all that is said.
+    Verbatim(fn(&str) -> std::result::Result<(), String>),
 }
 
 /// One key. The doc comment of the field is its documentation.

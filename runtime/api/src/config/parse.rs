@@ -81,7 +81,7 @@ impl ConfigKey {
             Validator::Distinct | Validator::DistinctNonEmpty => {
                 return Err(Error::config(format!("Configuration '{}' values must not be null.", self.name)));
             }
-            Validator::Any | Validator::NonEmpty | Validator::Custom(_) => return Ok(()),
+            Validator::Any | Validator::NonEmpty | Validator::Custom(_) | Validator::Verbatim(_) => return Ok(()),
         };
         Err(Error::config(format!("Invalid value null for configuration {}: {cause}", self.name)))
     }
@@ -112,6 +112,9 @@ impl ConfigKey {
         let trimmed = trim(text);
         if let (Validator::Distinct | Validator::DistinctNonEmpty, Parsed::List(items)) = (&self.validator, parsed) {
             return self.distinct(items);
+        }
+        if let Validator::Verbatim(check) = &self.validator {
+            return check(trimmed).map_err(Error::config);
         }
         let cause = match (&self.validator, parsed) {
             (Validator::AtLeast(min), Parsed::Int(n)) if n < min => Some(format!("Value must be at least {min}")),

@@ -18,6 +18,7 @@
 
 mod cursor;
 mod display;
+mod distinct;
 pub mod java;
 mod validate;
 mod writer;

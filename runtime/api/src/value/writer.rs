@@ -17,14 +17,14 @@ use super::{CONTAINER_HEADER, Tag, Value};
 /// assert_eq!(Value::of(&bytes).get("orderId").and_then(Value::as_i64), Some(7));
 /// ```
 pub struct Writer<'b> {
-    out: &'b mut Vec<u8>,
+    pub(super) out: &'b mut Vec<u8>,
 }
 
 /// An open container; give it back to [`Writer::end`].
 #[must_use = "a container must be closed with Writer::end"]
 #[derive(Debug)]
 pub struct Open {
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl<'b> Writer<'b> {

@@ -1,13 +1,7 @@
 //! `org.apache.kafka.connect.storage.SimpleHeaderConverter`: text out, and a guess at what the text means in.
 //!
-//! The guess is Kafka Connect's (`Values.parseString`): null, booleans, the smallest number that holds the value, ISO dates and
-//! times, arrays and maps of those, else text. Digits must be ASCII, times are in UTC, and nesting ends at 64 levels, past which
-//! text stays text.
+//! The guess is Kafka Connect's: see `millrace-literals`.
 
-mod parse;
-mod schemas;
-mod temporal;
-mod tokens;
 mod write;
 
 use millrace_api::config::{ConfigDef, Props};
@@ -54,7 +48,7 @@ impl HeaderConverter for SimpleHeaderConverter {
             Writer::new(out).null();
             return Ok(None);
         };
-        let parsed = parse::parse(&String::from_utf8_lossy(wire));
+        let parsed = millrace_literals::parse(&String::from_utf8_lossy(wire));
         out.extend_from_slice(&parsed.value);
         Ok(parsed.schema)
     }

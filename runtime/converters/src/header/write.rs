@@ -2,8 +2,9 @@
 
 use millrace_api::Value;
 use millrace_api::schema::Schema;
-use millrace_api::value::java::{self, civil};
+use millrace_api::value::java;
 use millrace_api::value::{MAX_DEPTH, Tag};
+use millrace_literals::iso;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
@@ -27,9 +28,9 @@ pub(super) fn append(value: Value<'_>, schema: Option<&Schema>, embedded: bool, 
             java::base64(value.as_bytes().unwrap_or_default(), out);
             out.extend_from_slice(quote);
         }
-        Tag::Date => date(i64::from(value.as_date().unwrap_or_default()) * MILLIS_PER_DAY, out),
-        Tag::Time => date(i64::from(value.as_time().unwrap_or_default()), out),
-        Tag::Timestamp => date(value.as_timestamp().unwrap_or_default(), out),
+        Tag::Date => iso(i64::from(value.as_date().unwrap_or_default()) * MILLIS_PER_DAY, out),
+        Tag::Time => iso(i64::from(value.as_time().unwrap_or_default()), out),
+        Tag::Timestamp => iso(value.as_timestamp().unwrap_or_default(), out),
         Tag::Array | Tag::Map | Tag::Struct if depth > MAX_DEPTH => out.extend_from_slice(b"..."),
         Tag::Array => {
             let items = part(schema.and_then(|schema| schema.values.as_ref()));
@@ -78,21 +79,4 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
         }
         out.push(*byte);
     }
-}
-
-/// Whatever lies before the second day of the epoch is shown as a time, whole days as dates, the rest as timestamps.
-fn date(millis: i64, out: &mut Vec<u8>) {
-    let (day, clock) = (millis.div_euclid(MILLIS_PER_DAY), millis.rem_euclid(MILLIS_PER_DAY));
-    let date = civil(day);
-    let (hour, minute, second, milli) = (clock / 3_600_000, clock / 60_000 % 60, clock / 1_000 % 60, clock % 1_000);
-    let date = format!("{:04}-{:02}-{:02}", date.year, date.month, date.day);
-    let time = format!("{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
-    let text = if millis < MILLIS_PER_DAY {
-        time
-    } else if clock == 0 {
-        date
-    } else {
-        format!("{date}T{time}")
-    };
-    out.extend_from_slice(text.as_bytes());
 }

@@ -1,9 +1,5 @@
-//! Duplicate keys: as in Jackson's `ObjectNode`, the last value wins and stands where the first one stood.
-
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
-use millrace_api::Value;
+//! Duplicate keys, which Jackson's `ObjectNode` does not keep: objects that seem to have some are closed with
+//! `Writer::end_distinct`.
 
 /// Objects with more keys than this are always checked exactly, in one pass at their end.
 const FEW: usize = 64;
@@ -51,37 +47,4 @@ fn hash(key: &[u8]) -> u32 {
     };
     let mixed = (first ^ last.rotate_left(29) ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     u32::try_from(mixed >> 32).unwrap_or_default()
-}
-
-/// Drops duplicate keys from the entries of a map that fill `out` from `body` on, and returns how many entries are left.
-#[cold]
-pub(crate) fn drop_duplicates(out: &mut Vec<u8>, body: usize, count: usize) -> usize {
-    let entries = out.get(body..).unwrap_or_default().to_vec();
-    let mut rest = entries.as_slice();
-    let mut kept: Vec<(Value<'_>, Value<'_>)> = Vec::new();
-    let mut places = HashMap::with_capacity(count.min(1 << 16));
-    while let Some((key, after)) = Value::split(rest) {
-        let Some((value, after)) = Value::split(after) else { break };
-        rest = after;
-        match places.entry(key.bytes()) {
-            Entry::Occupied(place) => {
-                let place: &usize = place.get();
-                if let Some(entry) = kept.get_mut(*place) {
-                    entry.1 = value;
-                }
-            }
-            Entry::Vacant(place) => {
-                place.insert(kept.len());
-                kept.push((key, value));
-            }
-        }
-    }
-    if kept.len() < count {
-        out.truncate(body);
-        for (key, value) in &kept {
-            out.extend_from_slice(key.bytes());
-            out.extend_from_slice(value.bytes());
-        }
-    }
-    kept.len()
 }

@@ -22,7 +22,6 @@ use millrace_macros::Config;
 use crate::headers::AsHeaders;
 use cache::{Schemas, Texts};
 use cursor::{Cursor, Node};
-pub(crate) use keys::drop_duplicates;
 use typed::{Place, Typed};
 use write::Format;
 pub use write::string as json_string;

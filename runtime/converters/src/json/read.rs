@@ -4,7 +4,7 @@ use millrace_api::value::Tag;
 use millrace_api::{Result, Writer};
 
 use super::cursor::Cursor;
-use super::keys::{Keys, drop_duplicates};
+use super::keys::Keys;
 
 /// Takes a value and appends its tagged form.
 pub(super) fn value(cursor: &mut Cursor<'_>, keys: &mut Keys, depth: usize, out: &mut Vec<u8>) -> Result<()> {
@@ -45,7 +45,6 @@ fn literal(cursor: &mut Cursor<'_>, text: &'static [u8], tag: Tag, out: &mut Vec
 
 fn object(cursor: &mut Cursor<'_>, keys: &mut Keys, depth: usize, out: &mut Vec<u8>) -> Result<()> {
     let container = Writer::new(out).begin_map();
-    let body = out.len();
     let open = keys.open();
     let mut suspect = false;
     let mut count = 0;
@@ -58,10 +57,12 @@ fn object(cursor: &mut Cursor<'_>, keys: &mut Keys, depth: usize, out: &mut Vec<
         value(cursor, keys, depth, out)
     })?;
     keys.close(open);
+    let mut writer = Writer::new(out);
     if suspect {
-        count = drop_duplicates(out, body, count);
+        writer.end_distinct(container, count);
+    } else {
+        writer.end(container, count);
     }
-    Writer::new(out).end(container, count);
     Ok(())
 }
 

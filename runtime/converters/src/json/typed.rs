@@ -11,7 +11,7 @@ use millrace_api::value::Tag;
 use millrace_api::{Error, Result, Writer};
 
 use super::cursor::{Cursor, Node};
-use super::keys::{Keys, drop_duplicates};
+use super::keys::Keys;
 use super::read;
 use super::text::{decode_base64, shortest};
 
@@ -167,7 +167,6 @@ impl Typed {
         let (keys, values) = (nested(schema.keys.as_deref())?, nested(schema.values.as_deref())?);
         let (of_key, of_value) = (Place::Key(place), Place::Value(place));
         let container = Writer::new(out).begin_map();
-        let body = out.len();
         let open = self.keys.open();
         let mut suspect = false;
         let mut count = 0;
@@ -194,10 +193,12 @@ impl Typed {
             suspect = count > 1;
         }
         self.keys.close(open);
+        let mut writer = Writer::new(out);
         if suspect {
-            count = drop_duplicates(out, body, count);
+            writer.end_distinct(container, count);
+        } else {
+            writer.end(container, count);
         }
-        Writer::new(out).end(container, count);
         Ok(())
     }
 

@@ -57,6 +57,6 @@ fn valid(validator: &Validator) -> String {
         Validator::OneOf(texts) | Validator::OneOfIgnoreCase(texts) => texts.join(", "),
         Validator::OneOfThese(texts) | Validator::OneOfTheseIgnoreCase(texts) => texts.join(", "),
         Validator::NonEmpty | Validator::DistinctNonEmpty => "not empty".to_owned(),
-        Validator::Any | Validator::Distinct | Validator::Custom(_) => String::new(),
+        Validator::Any | Validator::Distinct | Validator::Custom(_) | Validator::Verbatim(_) => String::new(),
     }
 }

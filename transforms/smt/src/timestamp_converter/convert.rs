@@ -3,7 +3,7 @@
 use millrace_sdk::api::schema::logical;
 use millrace_sdk::prelude::*;
 
-use crate::part::class_name;
+use crate::part::{class_name, shown};
 use millrace_dates::{DAY, DateFormat};
 
 /// What a timestamp becomes.
@@ -159,8 +159,6 @@ pub(super) fn is_timestamp(schema: &Schema) -> Result<()> {
     if logical || matches!(schema.kind, Kind::String | Kind::Int64) {
         return Ok(());
     }
-    let name = schema.name.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
-    let kind = schema.kind.name();
-    let message = format!("Schema Schema{{{name}{kind}}} does not correspond to a known timestamp type format");
+    let message = format!("Schema {} does not correspond to a known timestamp type format", shown(schema));
     Err(Error::data(message).shown_as("org.apache.kafka.connect.errors.ConnectException"))
 }

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use millrace_sdk::encoded;
 use millrace_sdk::prelude::*;
 
-use crate::part::{Side, class, or_default, put, require_map, require_struct, with_fields};
+use crate::part::{Side, class, or_default, put, require_map, require_struct, require_struct_schema, with_fields};
 use convert::{Precision, Target, Translator, is_timestamp};
 use millrace_dates::DateFormat;
 
@@ -145,9 +145,7 @@ impl<S: Side> TimestampConverter<S> {
 /// The schema with the field's type changed. Unlike in other transformations the optional flag stays, and so does the default,
 /// in which the field is converted.
 fn plan(schema: &SchemaRef, field: &str, translator: &mut Translator, replace_null: bool) -> Result<Plan> {
-    if schema.kind != Kind::Struct {
-        return Err(Error::data("Cannot list fields on non-struct type"));
-    }
+    require_struct_schema(schema)?;
     let index = schema.field_index(field);
     let mut fields = schema.fields.clone();
     if let Some(field) = index.and_then(|index| fields.get_mut(index)) {

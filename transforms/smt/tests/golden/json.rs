@@ -2,7 +2,7 @@
 //! the schema says so.
 
 use millrace_api::schema::{Field, Kind, Schema, logical};
-use millrace_api::value::Tag;
+use millrace_api::value::{Tag, java};
 use millrace_api::{SchemaRef, Value, Writer};
 use serde_json::{Map, Value as Json, json};
 
@@ -85,17 +85,15 @@ pub(crate) fn write_value(writer: &mut Writer<'_>, schema: Option<&Schema>, json
                     "$i8" => writer.int8(number as i8),
                     "$i16" => writer.int16(number as i16),
                     "$i32" => writer.int32(number as i32),
-                    "$f32" => writer.float32(value.as_f64().expect("number") as f32),
-                    "$f64" => writer.float64(value.as_f64().expect("number")),
+                    "$f32" => writer.float32(read_float(value) as f32),
+                    "$f64" => writer.float64(read_float(value)),
                     "$date" => writer.date(number as i32),
                     "$time" => writer.time(number as i32),
                     "$timestamp" => writer.timestamp(number),
                     "$bytes" => writer.bytes(&from_hex(value.as_str().expect("hex"))),
                     "$decimal" => {
-                        let text = value.as_str().expect("decimal");
-                        let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-                        let unscaled = text.replace('.', "").parse().expect("decimal");
-                        writer.decimal_i128(i32::try_from(scale).expect("scale"), unscaled);
+                        let (scale, unscaled) = java::parse_decimal(value.as_str().expect("text")).expect("decimal");
+                        writer.decimal(scale, &unscaled);
                     }
                     other => panic!("unknown notation {other}"),
                 }
@@ -118,6 +116,11 @@ pub(crate) fn write_value(writer: &mut Writer<'_>, schema: Option<&Schema>, json
             }
         },
     }
+}
+
+/// A float; as text where JSON has no number for it, or its readers might not find the closest.
+fn read_float(json: &Json) -> f64 {
+    json.as_f64().unwrap_or_else(|| json.as_str().and_then(|text| text.parse().ok()).expect("a float"))
 }
 
 fn from_hex(hex: &str) -> Vec<u8> {
@@ -194,8 +197,7 @@ pub(crate) fn value_json(schema: Option<&SchemaRef>, value: Value<'_>) -> Json {
         }
         Tag::Map => {
             let values = schema.and_then(|schema| schema.values.as_ref());
-            let entries =
-                value.entries().map(|(key, value)| (key.as_str().expect("key").to_owned(), value_json(values, value)));
+            let entries = value.entries().map(|(key, value)| (java_text(key), value_json(values, value)));
             let json: Map<String, Json> = entries.collect();
             assert_eq!(json.len(), value.count().expect("count"), "keys of {value} are unique");
             Json::Object(json)
@@ -203,8 +205,20 @@ pub(crate) fn value_json(schema: Option<&SchemaRef>, value: Value<'_>) -> Json {
     }
 }
 
-/// A float as it reads back from text, as those of the oracle were.
+/// A float as it reads back from Java's text, as those of the oracle were: the reader does not always find the closest.
 fn float(value: Value<'_>) -> Json {
     let number = value.as_f64().expect("a float");
-    if number.is_finite() { serde_json::from_str(&format!("{number:?}")).expect("a number") } else { "Infinity".into() }
+    if number.is_finite() {
+        let mut text = Vec::new();
+        java::double(number, &mut text);
+        return serde_json::from_slice(&text).expect("a number");
+    }
+    if number.is_nan() { "NaN".into() } else { if number > 0.0 { "Infinity" } else { "-Infinity" }.into() }
+}
+
+/// A key as the oracle shows it.
+fn java_text(value: Value<'_>) -> String {
+    let mut text = Vec::new();
+    java::text(value, None, &mut text);
+    String::from_utf8(text).expect("text")
 }

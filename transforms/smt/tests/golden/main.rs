@@ -9,7 +9,7 @@ mod json;
 use std::path::Path;
 
 use json::{read_schema, schema_json, value_json, write_value};
-use millrace_api::batch::{NO_PARTITION, NO_TIMESTAMP, RecordBatch, Row, headers};
+use millrace_api::batch::{Header, NO_PARTITION, NO_TIMESTAMP, RecordBatch, Row, headers};
 use millrace_api::config::Props;
 use millrace_api::{SchemaRef, Writer};
 use millrace_sdk::StageConfig;
@@ -26,18 +26,29 @@ macro_rules! cases {
     )*};
 }
 cases!(
+    cast,
+    cast_random,
+    drop_headers,
     extract_field,
     filter,
+    flatten,
+    flatten_random,
+    header_from,
+    header_from_random,
     hoist_field,
     insert_field,
+    insert_header,
+    insert_header_random,
     mask_field,
     predicates,
     regex_random,
     regex_router,
     replace_field,
+    set_schema_metadata,
     simple_date_format,
     simple_date_format_random,
     timestamp_converter,
+    timestamp_router,
     value_to_key,
 );
 
@@ -77,10 +88,14 @@ fn agree(want: &Json, got: &Json) -> bool {
 
 /// Millrace's messages do not hold what records hold.
 fn without_contents(text: &str) -> String {
-    match (text.split_once("value ("), text.split_once(") does not match")) {
-        (Some((head, _)), Some((_, tail))) => format!("{head}value does not match{tail}"),
-        _ => text.to_owned(),
+    for (before, after) in [("value (", ") does not match"), ("Value (", ") was out of range")] {
+        if let (Some((head, _)), Some((_, tail))) = (text.split_once(before), text.rsplit_once(after)) {
+            let (before, after) = (before.trim_end_matches(" ("), after.trim_start_matches(')'));
+            return format!("{head}{before}{after}{tail}");
+        }
     }
+    let shown = text.split_once(" on record: ").map_or(text, |(head, _)| &text[..head.len() + " on record".len()]);
+    shown.to_owned()
 }
 
 fn answer(case: &Json) -> Json {
@@ -110,13 +125,35 @@ fn answer(case: &Json) -> Json {
         return json!({"matches": batch.len() == 1});
     }
     let Some(record) = batch.get(0) else { return json!({"dropped": true}) };
-    json!({
+    let mut answer = json!({
         "topic": record.topic(),
         "keySchema": schema_json(record.key_schema()),
         "key": value_json(record.key_schema(), record.key()),
         "valueSchema": schema_json(record.value_schema()),
         "value": value_json(record.value_schema(), record.value()),
+    });
+    let headers: Vec<Json> = record.headers().map(|header| header_json(&header)).collect();
+    if !headers.is_empty() {
+        answer["headers"] = headers.into();
+    }
+    answer
+}
+
+fn header_json(header: &Header<'_>) -> Json {
+    json!({
+        "name": header.name,
+        "schema": schema_json(header.schema),
+        "value": value_json(header.schema, header.value),
     })
+}
+
+/// Name, schema and value of each: of an object, whose values have no schemas, or of an array of objects.
+fn read_headers(json: Option<&Json>) -> impl Iterator<Item = (&str, Option<SchemaRef>, &Json)> {
+    let plain = json.and_then(Json::as_object).into_iter().flatten();
+    let full = json.and_then(Json::as_array).into_iter().flatten();
+    let plain = plain.map(|(name, value)| (name.as_str(), None, value));
+    plain
+        .chain(full.map(|json| (json["name"].as_str().expect("name"), read_schema(json.get("schema")), &json["value"])))
 }
 
 fn push(batch: &mut RecordBatch, json: &Json) {
@@ -136,9 +173,14 @@ fn push(batch: &mut RecordBatch, json: &Json) {
     };
     let (key_schema, value_schema) = (read_schema(json.get("keySchema")), read_schema(json.get("valueSchema")));
     let (key, value) = (part("key", key_schema.as_ref()), part("value", value_schema.as_ref()));
+    let given: Vec<_> = read_headers(json.get("headers"))
+        .map(|(name, schema, value)| {
+            (name, schema.as_ref().map_or(0, |schema| batch.intern_schema(schema)), schema, value)
+        })
+        .collect();
     let headers = batch.append(|heap| {
-        for (name, value) in json.get("headers").and_then(Json::as_object).into_iter().flatten() {
-            headers::push(heap, name, 0, |writer| write_value(writer, None, value));
+        for (name, id, schema, value) in &given {
+            headers::push(heap, name, *id, |writer| write_value(writer, schema.as_deref(), value));
         }
         Ok(())
     });

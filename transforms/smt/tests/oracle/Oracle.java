@@ -28,6 +28,8 @@ import org.apache.kafka.connect.data.SchemaBuilder;
 import org.apache.kafka.connect.data.Struct;
 import org.apache.kafka.connect.data.Time;
 import org.apache.kafka.connect.data.Timestamp;
+import org.apache.kafka.connect.header.Header;
+import org.apache.kafka.connect.header.Headers;
 import org.apache.kafka.connect.sink.SinkRecord;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.transforms.Transformation;
@@ -60,10 +62,11 @@ public class Oracle {
     }
 
     static final String[] CLASSES = {
-        "ExtractField$Key", "ExtractField$Value", "Filter", "HoistField$Key", "HoistField$Value", "InsertField$Key",
-        "InsertField$Value", "MaskField$Key", "MaskField$Value", "RegexRouter", "ReplaceField$Key", "ReplaceField$Value",
-        "TimestampConverter$Key", "TimestampConverter$Value", "ValueToKey", "predicates.HasHeaderKey",
-        "predicates.RecordIsTombstone", "predicates.TopicNameMatches",
+        "Cast$Key", "Cast$Value", "DropHeaders", "ExtractField$Key", "ExtractField$Value", "Filter", "Flatten$Key", "Flatten$Value",
+        "HeaderFrom$Key", "HeaderFrom$Value", "HoistField$Key", "HoistField$Value", "InsertField$Key", "InsertField$Value",
+        "InsertHeader", "MaskField$Key", "MaskField$Value", "RegexRouter", "ReplaceField$Key", "ReplaceField$Value",
+        "SetSchemaMetadata$Key", "SetSchemaMetadata$Value", "TimestampConverter$Key", "TimestampConverter$Value",
+        "TimestampRouter", "ValueToKey", "predicates.HasHeaderKey", "predicates.RecordIsTombstone", "predicates.TopicNameMatches",
     };
 
     /** One key a line: class, name, type, default, importance. */
@@ -111,6 +114,9 @@ public class Oracle {
             want.set("key", value(result.keySchema(), result.key()));
             want.set("valueSchema", schema(result.valueSchema()));
             want.set("value", value(result.valueSchema(), result.value()));
+            if (!result.headers().isEmpty()) {
+                want.set("headers", headers(result.headers()));
+            }
             return want;
         } catch (Exception e) {
             return want.put("failed", e.getMessage()).put("exception", e.getClass().getName());
@@ -129,8 +135,25 @@ public class Oracle {
             ? new SourceRecord(Map.of(), Map.of(), topic, partition, keySchema, key, valueSchema, value, timestamp)
             : new SinkRecord(topic, partition, keySchema, key, valueSchema, value,
                 node.has("offset") ? node.get("offset").asLong() : 42L, timestamp, TimestampType.CREATE_TIME);
-        node.path("headers").fields().forEachRemaining(h -> record.headers().add(h.getKey(), readValue(null, h.getValue()), null));
+        if (node.path("headers").isArray()) {
+            for (JsonNode header : node.get("headers")) {
+                Schema schema = readSchema(header.get("schema"));
+                record.headers().add(header.get("name").asText(), readValue(schema, header.get("value")), schema);
+            }
+        } else {
+            node.path("headers").fields().forEachRemaining(h -> record.headers().add(h.getKey(), readValue(null, h.getValue()), null));
+        }
         return record;
+    }
+
+    static JsonNode headers(Headers headers) {
+        ArrayNode array = JSON.createArrayNode();
+        for (Header header : headers) {
+            ObjectNode node = array.addObject().put("name", header.key());
+            node.set("schema", schema(header.schema()));
+            node.set("value", value(header.schema(), header.value()));
+        }
+        return array;
     }
 
     static Schema readSchema(JsonNode node) {

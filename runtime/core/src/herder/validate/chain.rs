@@ -62,7 +62,33 @@ fn own_words(name: &str, message: String) -> String {
     let own =
         name.splitn(3, '.').nth(2).filter(|own| !matches!(*own, "type" | "plugin.version" | "predicate" | "negate"));
     let Some(own) = own else { return message };
+    // What a plugin says without naming a key is its own message.
+    if let Some(plain) = message.strip_prefix(&format!("Invalid value for configuration {name}: ")) {
+        return plain.to_owned();
+    }
     message
         .replace(&format!("configuration {name}:"), &format!("configuration {own}:"))
         .replace(&format!("Configuration '{name}'"), &format!("Configuration '{own}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_words;
+
+    #[test]
+    fn a_message_is_the_plugins_own() {
+        let own = |message: &str| own_words("transforms.a.spec", message.to_owned());
+        assert_eq!(
+            own("Invalid value x for configuration transforms.a.spec: cause"),
+            "Invalid value x for configuration spec: cause"
+        );
+        assert_eq!(
+            own("Configuration 'transforms.a.spec' must not be empty."),
+            "Configuration 'spec' must not be empty."
+        );
+        assert_eq!(
+            own("Invalid value for configuration transforms.a.spec: Must specify at least one field to cast."),
+            "Must specify at least one field to cast."
+        );
+    }
 }

@@ -1,32 +1,32 @@
-//! Header text in tokens: delimiters, and what stands between them.
+//! Text in tokens: delimiters, and what stands between them.
 
 /// Reads tokens forward, and back to a mark.
-pub(super) struct Tokens<'s> {
-    pub(super) original: &'s str,
+pub(crate) struct Tokens<'s> {
+    pub(crate) original: &'s str,
     at: usize,
     /// A token that was looked at but not taken.
     ahead: Option<&'s str>,
 }
 
 impl<'s> Tokens<'s> {
-    pub(super) fn new(original: &'s str) -> Self {
+    pub(crate) fn new(original: &'s str) -> Self {
         Self { original, at: 0, ahead: None }
     }
 
-    pub(super) fn mark(&self) -> usize {
+    pub(crate) fn mark(&self) -> usize {
         self.at - self.ahead.map_or(0, str::len)
     }
 
-    pub(super) fn rewind(&mut self, mark: usize) {
+    pub(crate) fn rewind(&mut self, mark: usize) {
         self.at = mark;
         self.ahead = None;
     }
 
-    pub(super) fn has_next(&self) -> bool {
+    pub(crate) fn has_next(&self) -> bool {
         self.ahead.is_some() || self.at < self.original.len()
     }
 
-    pub(super) fn next(&mut self) -> &'s str {
+    pub(crate) fn next(&mut self) -> &'s str {
         match self.ahead.take() {
             Some(token) => token,
             None => self.read(),
@@ -34,7 +34,7 @@ impl<'s> Tokens<'s> {
     }
 
     /// The text of the next `n` tokens; `None`, and nothing taken, when there are fewer.
-    pub(super) fn take(&mut self, n: usize) -> Option<&'s str> {
+    pub(crate) fn take(&mut self, n: usize) -> Option<&'s str> {
         let start = self.mark();
         for _ in 0..n {
             if !self.has_next() {
@@ -47,7 +47,7 @@ impl<'s> Tokens<'s> {
     }
 
     /// Takes the next token if it is `expected`, passing over blanks.
-    pub(super) fn consume(&mut self, expected: &str) -> bool {
+    pub(crate) fn consume(&mut self, expected: &str) -> bool {
         let mut token = match self.ahead {
             Some(token) => token,
             None if self.at < self.original.len() => self.read(),
@@ -86,10 +86,10 @@ impl<'s> Tokens<'s> {
 }
 
 /// `String.trim`: drops everything up to U+0020 at both ends.
-pub(super) fn trim(text: &str) -> &str {
+pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|c| c <= ' ')
 }
 
-pub(super) fn is_blank(text: &str) -> bool {
+pub(crate) fn is_blank(text: &str) -> bool {
     trim(text).is_empty()
 }

@@ -1,4 +1,4 @@
-//! What header text means: `Values.parseString`.
+//! What text means: `Values.parseString`.
 
 use std::sync::Arc;
 
@@ -7,15 +7,17 @@ use millrace_api::value::MAX_DEPTH;
 use millrace_api::value::java::parse_decimal;
 use millrace_api::{SchemaRef, Value, Writer};
 
-use super::schemas::{Common, fit};
-use super::temporal;
-use super::tokens::{Tokens, is_blank, trim};
-use crate::json::drop_duplicates;
+use crate::schemas::{Common, fit};
+use crate::temporal;
+use crate::tokens::{Tokens, is_blank, trim};
 
-/// A value with its schema; neither for null.
-pub(super) struct Parsed {
-    pub(super) schema: Option<SchemaRef>,
-    pub(super) value: Vec<u8>,
+/// A value with its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// None for null.
+    pub schema: Option<SchemaRef>,
+    /// Encoded.
+    pub value: Vec<u8>,
 }
 
 /// The text is not what it seemed to be; the outermost value is text then.
@@ -47,8 +49,9 @@ impl Parsed {
     }
 }
 
-/// The value of header text.
-pub(super) fn parse(text: &str) -> Parsed {
+/// What `text` means.
+#[must_use]
+pub fn parse(text: &str) -> Parsed {
     if text.is_empty() {
         return Parsed::text(text);
     }
@@ -243,13 +246,11 @@ fn close(entries: &[(Vec<u8>, Vec<u8>)], keys: &Common, values: &Common) -> Outc
     let of_values = values.schema().filter(|_| of_keys.is_some());
     let mut value = Vec::new();
     let open = Writer::new(&mut value).begin_map();
-    let body = value.len();
     for (key, entry) in entries {
         place(key, of_keys, &mut value)?;
         place(entry, of_values, &mut value)?;
     }
-    let count = drop_duplicates(&mut value, body, entries.len());
-    Writer::new(&mut value).end(open, count);
+    Writer::new(&mut value).end_distinct(open, entries.len());
     let schema = Schema { keys: of_keys.cloned(), values: of_values.cloned(), ..Schema::of(Kind::Map) };
     Ok(Parsed { schema: Some(Arc::new(schema)), value })
 }

@@ -6,14 +6,14 @@ use millrace_api::{SchemaRef, Value, Writer};
 
 /// The schema that all elements seen so far share.
 #[derive(Default)]
-pub(super) struct Common {
+pub(crate) struct Common {
     schema: Option<SchemaRef>,
     clash: bool,
 }
 
 impl Common {
     /// Takes in an element's schema; null has none and fits all.
-    pub(super) fn merge(&mut self, latest: Option<&SchemaRef>) {
+    pub(crate) fn merge(&mut self, latest: Option<&SchemaRef>) {
         let Some(latest) = latest.filter(|_| !self.clash) else { return };
         match &self.schema {
             None => self.schema = Some(SchemaRef::clone(latest)),
@@ -25,7 +25,7 @@ impl Common {
     }
 
     /// The schema, if there is one.
-    pub(super) fn schema(&self) -> Option<&SchemaRef> {
+    pub(crate) fn schema(&self) -> Option<&SchemaRef> {
         self.schema.as_ref()
     }
 }
@@ -49,7 +49,7 @@ fn merge(one: &SchemaRef, other: &SchemaRef) -> Option<SchemaRef> {
 }
 
 /// Appends `value` as `schema` has it. `None` when it cannot be: null where null is not allowed, or a date among numbers.
-pub(super) fn fit(value: Value<'_>, schema: &Schema, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn fit(value: Value<'_>, schema: &Schema, out: &mut Vec<u8>) -> Option<()> {
     if value.is_null() && !schema.optional {
         return None;
     }
@@ -62,7 +62,11 @@ pub(super) fn fit(value: Value<'_>, schema: &Schema, out: &mut Vec<u8>) -> Optio
         (Kind::Float32, Tag::Int8 | Tag::Int16 | Tag::Int32 | Tag::Int64) => writer.float32(value.as_i64()? as f32),
         (Kind::Float64, Tag::Int8 | Tag::Int16 | Tag::Int32 | Tag::Int64) => writer.float64(value.as_i64()? as f64),
         (Kind::Float64, Tag::Float32) => writer.float64(value.as_f64()?),
-        (Kind::Int32 | Kind::Int64, Tag::Date | Tag::Time | Tag::Timestamp) if plain => return None,
+        (Kind::Int32 | Kind::Int64 | Kind::Float32 | Kind::Float64, Tag::Date | Tag::Time | Tag::Timestamp)
+            if plain =>
+        {
+            return None;
+        }
         (Kind::Int32 | Kind::Int64, Tag::Int32 | Tag::Int64 | Tag::Int8 | Tag::Int16) if !plain => return None,
         _ => writer.value(value),
     }

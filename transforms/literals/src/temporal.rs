@@ -1,22 +1,24 @@
-//! ISO dates and times, read as leniently as `SimpleDateFormat` reads them: fields of any length, of any size.
+//! ISO dates and times, read as leniently as `SimpleDateFormat` reads them (fields of any length, of any size), and written.
 
 use millrace_api::Writer;
 use millrace_api::schema::logical;
 use millrace_api::schema::{Kind, Schema};
-use millrace_api::value::java::{Civil, days};
+use millrace_api::value::java::{Civil, civil, days};
+
+const MILLIS_PER_DAY: i64 = 86_400_000;
 
 const DATE: &str = "Y-M-D";
 const TIME: &str = "h:m:s.fZ";
 const TIMESTAMP: &str = "Y-M-DTh:m:s.fZ";
 
 /// The date, time or timestamp that `token` is, told apart by its length. Colons may be escaped.
-pub(super) fn parse(token: &str) -> Option<(Schema, Vec<u8>)> {
+pub(crate) fn parse(token: &str) -> Option<(Schema, Vec<u8>)> {
     let token = token.replace("\\:", ":");
     let mut value = Vec::new();
     let mut writer = Writer::new(&mut value);
     let schema = match token.encode_utf16().count() {
         10 => {
-            writer.date(i32::try_from(millis(&token, DATE)?.div_euclid(86_400_000)).ok()?);
+            writer.date(i32::try_from(millis(&token, DATE)?.div_euclid(MILLIS_PER_DAY)).ok()?);
             Schema::logical(Kind::Int32, logical::DATE)
         }
         13 => {
@@ -54,7 +56,7 @@ fn millis(text: &str, pattern: &str) -> Option<i64> {
             _ => clock += number,
         }
     }
-    Some(days(date) * 86_400_000 + clock)
+    Some(days(date) * MILLIS_PER_DAY + clock)
 }
 
 fn number(rest: &mut &str) -> Option<i64> {
@@ -66,4 +68,22 @@ fn number(rest: &mut &str) -> Option<i64> {
     *rest = text.get(len..)?;
     #[allow(clippy::cast_possible_truncation, reason = "fields of a calendar are ints, and wrap")]
     Some(i64::from(number as i32))
+}
+
+/// Appends a moment, in milliseconds since the epoch, as Kafka Connect converts dates to text (`Values.dateFormatFor`): whatever lies
+/// before the second day of the epoch is shown as a time, whole days as dates, the rest as timestamps.
+pub fn iso(millis: i64, out: &mut Vec<u8>) {
+    let (day, clock) = (millis.div_euclid(MILLIS_PER_DAY), millis.rem_euclid(MILLIS_PER_DAY));
+    let date = civil(day);
+    let (hour, minute, second, milli) = (clock / 3_600_000, clock / 60_000 % 60, clock / 1_000 % 60, clock % 1_000);
+    let date = format!("{:04}-{:02}-{:02}", date.year, date.month, date.day);
+    let time = format!("{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+    let text = if millis < MILLIS_PER_DAY {
+        time
+    } else if clock == 0 {
+        date
+    } else {
+        format!("{date}T{time}")
+    };
+    out.extend_from_slice(text.as_bytes());
 }
